@@ -1,0 +1,91 @@
+# `make help` lists the targets. Everything is installed below this folder, in
+# .tools, .venv and .venv-superset, from requirements/ by hash; Debian packages
+# (Chromium for the browser tests, Redis) only where they are missing.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+DEMO_DAYS ?= 365
+UV := .tools/bin/uv
+BIN := .venv/bin
+export UV_LINK_MODE ?= hardlink
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(UV): requirements/uv.txt
+	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then deploy/install-packages python3-venv; fi
+	@$(PYTHON) -m venv .tools
+	@.tools/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/.ready: $(UV) requirements/dev.txt pyproject.toml
+	@echo "make: installing Ducat into .venv"
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-superset/.ready: $(UV) requirements/superset.txt $(shell find dashboards/plugin -name '*.py' -o -name 'pyproject.toml')
+	@echo "make: installing Apache Superset into .venv-superset"
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-superset
+	@$(UV) pip sync --quiet --python .venv-superset/bin/python --require-hashes requirements/superset.txt
+	@$(UV) pip install --quiet --python .venv-superset/bin/python --no-deps --no-build-isolation --reinstall ./dashboards/plugin
+	@touch $@
+
+.PHONY: setup
+setup: .venv/.ready .venv-superset/.ready ## Install Ducat and Superset below this folder
+
+.PHONY: packages
+packages: # Debian packages that the browser and cache tests use
+	@deploy/install-packages chromium redis-server
+
+.PHONY: demo
+demo: setup ## Run the whole platform on real flights data, until Ctrl-C (DEMO_DAYS=31: shorter)
+	@$(BIN)/ducat demo run --days $(DEMO_DAYS)
+
+.PHONY: demo-check
+demo-check: setup ## Run the demo, compare ten metrics of every face with hand-written SQL, stop
+	@$(BIN)/ducat demo check --days $(DEMO_DAYS)
+
+.PHONY: serve
+serve: .venv/.ready ## Serve the metrics of this project
+	@$(BIN)/ducat serve
+
+.PHONY: check
+check: .venv/.ready ## Format, lint, types, import boundaries, spelling, YAML
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/codespell
+	@$(BIN)/yamllint --strict .
+
+.PHONY: format
+format: .venv/.ready ## Rewrite the sources as `make check` wants them
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
+
+.PHONY: test
+test: setup packages check ## Everything `check` does, then all the tests, with real servers
+	@$(BIN)/python -m pytest
+
+.PHONY: bench
+bench: .venv/.ready ## Measure planning and execution beside hand-written SQL
+	@$(BIN)/python -m tests.bench
+
+.PHONY: lock
+lock: $(UV) ## Resolve the requirements anew (versions and hashes, no addresses)
+	@compile="$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --custom-compile-command=make\ lock"; \
+	$$compile requirements/uv.in -o requirements/uv.txt; \
+	$$compile pyproject.toml --extra server -o requirements/server.txt; \
+	$$compile pyproject.toml --extra flows --extra quality --extra dashboards -o requirements/worker.txt; \
+	$$compile pyproject.toml --all-extras --group dev -o requirements/dev.txt; \
+	$$compile requirements/superset.in -o requirements/superset.txt
+
+.PHONY: clean
+clean: ## Remove what the targets above made, environments included
+	@rm -rf .venv .venv-superset .tools .ducat build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

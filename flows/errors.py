@@ -1,0 +1,91 @@
+"""What can go wrong while data moves. See `semantic/errors.py` for the root of the tree.
+
+FlowError
+├─ PipelineError            a pipeline folder cannot be loaded
+├─ SourceError              a source system
+│  ├─ SourceMissingError      its address is not set
+│  ├─ SourceDownError         it did not answer, after all retries
+│  └─ SourceMalformedError    what it answered cannot be read (truncated, not the format)
+├─ SchemaChangedError       a column changed its type or went away; the batch is in quarantine
+├─ LakeError                a lake table cannot be read or written
+│  ├─ LakeConflictError       another writer kept winning
+│  └─ DiskFullError           no space left; nothing was half-written
+├─ GateFailedError          a contract does not hold; the last good tables stay in service
+└─ BackfillError            the range asked for is not one
+"""
+
+from __future__ import annotations
+
+from semantic.errors import DucatError
+
+
+class FlowError(DucatError):
+    """The root of what goes wrong while data moves."""
+
+    code = "flow_error"
+
+
+class PipelineError(FlowError):
+    """A pipeline folder cannot be loaded."""
+
+    code = "invalid_pipeline"
+
+
+class SourceError(FlowError):
+    """A source system failed."""
+
+    code = "source_error"
+
+
+class SourceMissingError(SourceError):
+    """The address of a source is not set."""
+
+    code = "source_missing"
+
+
+class SourceDownError(SourceError):
+    """A source did not answer, after all retries."""
+
+    code = "source_down"
+
+
+class SourceMalformedError(SourceError):
+    """What a source answered cannot be read."""
+
+    code = "source_malformed"
+
+
+class SchemaChangedError(FlowError):
+    """A source column changed its type or went away; the batch is kept in quarantine."""
+
+    code = "schema_changed"
+
+
+class LakeError(FlowError):
+    """A lake table cannot be read or written."""
+
+    code = "lake_error"
+
+
+class LakeConflictError(LakeError):
+    """Another writer kept winning the commit."""
+
+    code = "lake_conflict"
+
+
+class DiskFullError(LakeError):
+    """No space is left; nothing was half-written."""
+
+    code = "disk_full"
+
+
+class GateFailedError(FlowError):
+    """A contract does not hold; the last good tables stay in service."""
+
+    code = "gate_failed"
+
+
+class BackfillError(FlowError):
+    """The range asked for is not one."""
+
+    code = "invalid_backfill"

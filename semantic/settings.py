@@ -1,0 +1,115 @@
+"""Every setting, read from the environment once, in one place.
+
+The environment variable of a field is `DUCAT_` and its name in capitals. A `DUCAT_` variable
+that is no setting is an error: a misspelt setting that is silently ignored is a wrong number
+waiting to happen. `deploy/README.md` lists them all (a test compares).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from semantic.errors import SettingsError, suggest
+
+PREFIX = "DUCAT_"
+
+
+class Settings(BaseSettings):
+    """The settings of one process. Frozen: what was read at the start holds to the end."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    environment: Literal["development", "production"] = Field(
+        "development", description="`production` refuses to start without secrets"
+    )
+    project: Path = Field(Path(), description="the project folder")
+    home: Path | None = Field(None, description="where state is kept; default `<project>/.ducat`")
+    lake: str | None = Field(
+        None, description="folder or s3:// address of the Delta tables; default `<home>/lake`"
+    )
+    serving: Path | None = Field(
+        None, description="folder of the served DuckDB file; default `<home>/serving`"
+    )
+    host: str = Field("127.0.0.1", description="address that `ducat serve` listens on")
+    port: int = Field(4000, ge=0, le=65535, description="port of `ducat serve`; 0 takes a free one")
+    jwt_secret: SecretStr | None = Field(
+        None, description="shared secret of the tokens (HS256), at least 32 characters"
+    )
+    jwt_issuer: str | None = Field(None, description="the `iss` that a token must carry")
+    jwt_audience: str | None = Field(None, description="the `aud` that a token must carry")
+    service_user: str = Field(
+        "superset", description="token subject that may speak for another user (impersonation)"
+    )
+    cors_origins: str = Field("", description="origins allowed by CORS, separated by commas")
+    query_timeout_seconds: float = Field(60.0, gt=0, description="deadline of one query")
+    query_concurrency: int = Field(4, ge=1, description="queries that run at once")
+    memory_limit: str = Field("4GB", description="memory of the query engine before it spills")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least level that is logged"
+    )
+    log_format: Literal["json", "console"] = Field("json", description="form of the log lines")
+    query_log: Path | None = Field(
+        None, description="file of the query log (NDJSON); default `<home>/query-log.ndjson`"
+    )
+    alert_urls: SecretStr = Field(
+        SecretStr(""), description="apprise addresses that alerts go to, separated by spaces"
+    )
+    superset_url: str | None = Field(
+        None, description="address of Superset for `dashboards publish`"
+    )
+    superset_user: str = Field("admin", description="Superset user that publishes")
+    superset_password: SecretStr | None = Field(None, description="its password")
+    superset_source_url: str | None = Field(
+        None, description="address at which Superset reaches this server"
+    )
+    superset_source_token: SecretStr | None = Field(
+        None, description="token that Superset sends to this server"
+    )
+
+    @property
+    def home_path(self) -> Path:
+        """The folder of all state."""
+        return (self.home or self.project / ".ducat").absolute()
+
+    @property
+    def lake_uri(self) -> str:
+        """The root of the Delta tables."""
+        return self.lake or str(self.home_path / "lake")
+
+    @property
+    def serving_path(self) -> Path:
+        """The folder of the served DuckDB file and its manifest."""
+        return (self.serving or self.home_path / "serving").absolute()
+
+    @property
+    def query_log_path(self) -> Path:
+        """The file of the query log."""
+        return (self.query_log or self.home_path / "query-log.ndjson").absolute()
+
+
+def read_settings(project: Path | None = None) -> Settings:
+    """Return the settings of this process; `project` overrides the environment.
+
+    Raises:
+        SettingsError: a variable is unknown or its value is not allowed; names each one.
+    """
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise SettingsError(
+            f"unknown setting {', '.join(unknown)}",
+            suggestion=suggest(unknown[0], known) or "`ducat settings` lists them all",
+        )
+    try:
+        return Settings() if project is None else Settings(project=project)
+    except ValidationError as invalid:
+        problems = "; ".join(
+            f"{PREFIX}{'.'.join(str(part) for part in error['loc']).upper()}: {error['msg']}"
+            for error in invalid.errors()
+        )
+        raise SettingsError(problems, suggestion="`ducat settings` lists them all") from invalid
