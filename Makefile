@@ -77,14 +77,14 @@ test: setup packages check ## Everything `check` does, then all the tests, with 
 bench: .venv/.ready ## Measure planning and execution beside hand-written SQL
 	@$(BIN)/python -m tests.bench
 
+COMPILE = $(UV) pip compile --quiet --generate-hashes --python-version 3.11 --custom-compile-command 'make lock'
 .PHONY: lock
 lock: $(UV) ## Resolve the requirements anew (versions and hashes, no addresses)
-	@compile="$(UV) pip compile --quiet --generate-hashes --python-version 3.11 --custom-compile-command=make\ lock"; \
-	$$compile requirements/uv.in -o requirements/uv.txt; \
-	$$compile pyproject.toml --extra server -o requirements/server.txt; \
-	$$compile pyproject.toml --extra flows --extra quality --extra dashboards -o requirements/worker.txt; \
-	$$compile pyproject.toml --all-extras --group dev -o requirements/dev.txt; \
-	$$compile requirements/superset.in -o requirements/superset.txt
+	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
+	@$(COMPILE) requirements/superset.in -o requirements/superset.txt
+	@$(COMPILE) pyproject.toml --all-extras --group dev -o requirements/dev.txt
+	@$(COMPILE) pyproject.toml --extra server --constraint requirements/dev.txt -o requirements/server.txt
+	@$(COMPILE) pyproject.toml --extra flows --extra quality --extra dashboards --constraint requirements/dev.txt -o requirements/worker.txt
 
 .PHONY: clean
 clean: ## Remove what the targets above made, environments included

@@ -89,3 +89,21 @@ class BackfillError(FlowError):
     """The range asked for is not one."""
 
     code = "invalid_backfill"
+
+
+class IngestFailedError(FlowError):
+    """Some sources stopped; the others were loaded."""
+
+    code = "ingest_failed"
+
+
+class FreshnessMissedError(FlowError):
+    """A served table is older than its contract allows."""
+
+    code = "sla_missed"
+
+
+class OrchestratorError(FlowError):
+    """The Prefect server did not answer, or a run on it did not succeed."""
+
+    code = "orchestrator_error"
