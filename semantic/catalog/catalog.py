@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
+from semantic.catalog.join_graph import JoinGraph
 from semantic.errors import Span
 
 MeasureType = Literal[
@@ -234,3 +235,4 @@ class Catalog:
     version: str
     cubes: Mapping[str, Cube]
     views: Mapping[str, View]
+    join_graph: JoinGraph = field(default_factory=lambda: JoinGraph(MappingProxyType({})))
