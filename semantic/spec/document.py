@@ -1,0 +1,47 @@
+"""One model file: its cubes and views as trees, by name. Cached by content, so it knows no others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from semantic.errors import Problem, Span
+from semantic.spec.reader import MappingReader
+from semantic.spec.source import MappingNode, ScalarNode, read_source
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What one file declares. Items without a usable name are kept to be reported."""
+
+    file: str
+    cubes: tuple[tuple[str | None, MappingNode], ...]
+    views: tuple[tuple[str | None, MappingNode], ...]
+    problems: tuple[Problem, ...]
+
+
+def read_document(text: str, file: str) -> Document:
+    """Return what the text declares, with every problem of its form."""
+    root, found = read_source(text, file)
+    problems = list(found)
+    if root is None:
+        return Document(file, (), (), tuple(problems))
+    if not isinstance(root, MappingNode):
+        problems.append(
+            Problem(
+                "wrong_type",
+                "a model file is a mapping",
+                Span(file, 1, 1),
+                "start it with `cubes:` or `views:`",
+            )
+        )
+        return Document(file, (), (), tuple(problems))
+    reader = MappingReader(root, "a model file", problems)
+    cubes = tuple((_name(node), node) for node in reader.items("cubes"))
+    views = tuple((_name(node), node) for node in reader.items("views"))
+    reader.finish(("view_groups",))
+    return Document(file, cubes, views, tuple(problems))
+
+
+def _name(node: MappingNode) -> str | None:
+    entry = node.entries.get("name")
+    return entry[1].value if entry is not None and isinstance(entry[1], ScalarNode) else None

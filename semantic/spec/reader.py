@@ -1,0 +1,223 @@
+"""Reads the keys of one mapping: types, spellings, what is unknown, what is not supported.
+
+A reader is made per mapping. Each `text`, `flag`, ... call takes one key; `finish` reports every
+key that no call took. Nothing raises: a wrong value becomes a Problem and reads as not given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from semantic.errors import Problem, Span, suggest
+from semantic.spec.source import MappingNode, Node, ScalarNode, SequenceNode
+
+NAME: Final = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*\Z")
+MAXIMUM_NAME: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text and the node that it was written in, for the places of problems inside it."""
+
+    value: str
+    node: ScalarNode
+
+    @property
+    def span(self) -> Span:
+        """Where it starts."""
+        return self.node.span
+
+
+def to_snake_case(name: str) -> str:
+    """Return `camelCase` as `camel_case`; snake case stays as it is."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+class MappingReader:
+    """Takes the keys of `node` one by one. `what` names the mapping in messages."""
+
+    def __init__(self, node: MappingNode, what: str, problems: list[Problem]) -> None:
+        self.node = node
+        self.what = what
+        self.problems = problems
+        self._entries: dict[str, tuple[Span, Node, str]] = {}
+        self._known: list[str] = []
+        for key, (span, value) in node.entries.items():
+            name = key if key.islower() else to_snake_case(key)
+            if name in self._entries:
+                self.report("duplicate_key", f"`{key}` repeats `{self._entries[name][2]}`", span)
+            else:
+                self._entries[name] = (span, value, key)
+
+    def report(
+        self, code: str, message: str, span: Span | None = None, suggestion: str | None = None
+    ) -> None:
+        """Add a problem; without a span it is at the start of the mapping."""
+        self.problems.append(Problem(code, message, span or self.node.span, suggestion))
+
+    def take(self, *keys: str) -> Node | None:
+        """Return the value of the first of `keys` (a name and its old names), or None."""
+        self._known.extend(keys)
+        found = [(key, self._entries.pop(key)) for key in keys if key in self._entries]
+        for key, (span, _, _) in found[1:]:
+            self.report("conflicting_keys", f"`{key}` says the same as `{found[0][0]}`", span)
+        if not found:
+            return None
+        value = found[0][1][1]
+        if isinstance(value, ScalarNode) and value.plain() is None and not value.style:
+            return None  # `title:` with nothing after it is not given
+        return value
+
+    def text(self, *keys: str) -> str | None:
+        """Return a text; numbers and booleans are not text."""
+        node = self.take(*keys)
+        found = self._scalar(node, keys[0])
+        return found.value if found else None
+
+    def sql(self, key: str) -> Text | None:
+        """Return a snippet with its place. A number or boolean written bare is a snippet too."""
+        node = self.take(key)
+        if node is None:
+            return None
+        if isinstance(node, ScalarNode) and node.value.strip():
+            return Text(node.value, node)
+        self._wrong(key, "SQL text", node)
+        return None
+
+    def name(self, key: str = "name") -> Text | None:
+        """Return an identifier. Missing or malformed is reported."""
+        node = self.take(key)
+        if node is None:
+            self.report("missing_key", f"{self.what} has no `{key}`")
+            return None
+        return self._identifier(node, key)
+
+    def identifier(self, key: str) -> Text | None:
+        """Return an identifier that may be absent."""
+        node = self.take(key)
+        return None if node is None else self._identifier(node, key)
+
+    def flag(self, *keys: str) -> bool | None:
+        """Return true or false."""
+        node = self.take(*keys)
+        if node is None:
+            return None
+        value = node.plain() if isinstance(node, ScalarNode) else None
+        if isinstance(value, bool):
+            return value
+        self._wrong(keys[0], "true or false", node)
+        return None
+
+    def mapping(self, key: str) -> Mapping[str, Any] | None:
+        """Return a mapping of anything."""
+        node = self.take(key)
+        if node is None or isinstance(node, MappingNode):
+            return None if node is None else node.plain()
+        self._wrong(key, "a mapping", node)
+        return None
+
+    def choice(
+        self, key: str, allowed: Mapping[str, str], unsupported: Collection[str] = ()
+    ) -> str | None:
+        """Return the canonical form of one of the spellings `allowed`."""
+        node = self.take(key)
+        found = self._scalar(node, key)
+        if found is None:
+            return None
+        if found.value in allowed:
+            return allowed[found.value]
+        if found.value in unsupported or to_snake_case(found.value) in unsupported:
+            self.report("unsupported", f"`{key}: {found.value}` is not supported yet", found.span)
+            return None
+        names = ", ".join(dict.fromkeys(allowed.values()))
+        self.report(
+            "invalid_value",
+            f"`{found.value}` is no {key} of {self.what}",
+            found.span,
+            suggest(found.value, allowed) or f"one of {names}",
+        )
+        return None
+
+    def texts(self, key: str) -> tuple[Text, ...] | None:
+        """Return a list of texts."""
+        node = self.take(key)
+        if node is None:
+            return None
+        if not isinstance(node, SequenceNode):
+            self._wrong(key, "a list", node)
+            return None
+        found = (self._scalar(item, key) for item in node.items)
+        return tuple(text for text in found if text is not None)
+
+    def items(self, key: str) -> tuple[MappingNode, ...]:
+        """Return a list of mappings; a mapping of mappings reads as one with the key as `name`."""
+        node = self.take(key)
+        if node is None:
+            return ()
+        if isinstance(node, SequenceNode):
+            for item in node.items:
+                if not isinstance(item, MappingNode):
+                    self._wrong(f"an item of `{key}`", "a mapping", item)
+            return tuple(item for item in node.items if isinstance(item, MappingNode))
+        if isinstance(node, MappingNode):
+            return tuple(self._named(node, key))
+        self._wrong(key, "a list", node)
+        return ()
+
+    def finish(self, unsupported: Collection[str] = ()) -> None:
+        """Report every key that was not taken."""
+        for name, (span, value, key) in self._entries.items():
+            if name not in unsupported:
+                self.report(
+                    "unknown_key",
+                    f"{self.what} has no key `{key}`",
+                    span,
+                    suggest(name, [*self._known, *unsupported]),
+                )
+            elif not (isinstance(value, ScalarNode) and value.plain() in {False, None}):
+                # Written as false it asks for nothing, so nothing is ignored.
+                self.report("unsupported", f"`{key}` of {self.what} is not supported yet", span)
+
+    def _named(self, node: MappingNode, key: str) -> Iterator[MappingNode]:
+        for name, (span, value) in node.entries.items():
+            if not isinstance(value, MappingNode):
+                self._wrong(f"`{name}` in `{key}`", "a mapping", value)
+                continue
+            entry: dict[str, tuple[Span, Node]] = {"name": (span, ScalarNode(name, "'", span))}
+            yield MappingNode(entry | value.entries, value.span)
+
+    def _scalar(self, node: Node | None, key: str) -> Text | None:
+        if node is None:
+            return None
+        if isinstance(node, ScalarNode) and isinstance(node.plain(), str):
+            return Text(node.value, node)
+        self._wrong(key, "text", node)
+        return None
+
+    def _identifier(self, node: Node, key: str) -> Text | None:
+        found = self._scalar(node, key)
+        if found is None:
+            return None
+        if NAME.match(found.value) and len(found.value) <= MAXIMUM_NAME:
+            return found
+        self.report(
+            "invalid_name",
+            f"`{found.value[:MAXIMUM_NAME]}` is not a name",
+            found.span,
+            f"use letters, digits and _, not a digit first, at most {MAXIMUM_NAME} of them",
+        )
+        return None
+
+    def _wrong(self, key: str, expected: str, node: Node) -> None:
+        label = key if " " in key else f"`{key}`"
+        match node:
+            case ScalarNode():
+                given = f"`{node.value[:40]}`" if node.value.strip() else "an empty text"
+            case SequenceNode():
+                given = "a list"
+            case MappingNode():
+                given = "a mapping"
+        self.report("wrong_type", f"{label} must be {expected}, not {given}", node.span)

@@ -1,0 +1,101 @@
+r"""References in a snippet: `{CUBE}.column`, `{CUBE.member}`, `{other.member}`, `{time.month}`.
+
+A snippet is text with names in braces. It is scanned once, character by character: `\{` and `\}`
+are literal braces, any other `{` opens a reference that must close and must be a dotted name.
+What a name refers to is decided when all cubes are known (semantic.catalog.resolve).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from semantic.errors import Problem
+from semantic.spec.reader import NAME, Text
+
+_CONTEXT: Final = frozenset(
+    {"FILTER_PARAMS", "FILTER_GROUP", "SECURITY_CONTEXT", "COMPILE_CONTEXT", "SQL_UTILS"}
+)
+_SHOWN: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A dotted name in braces, and where it stands in the snippet's text."""
+
+    path: tuple[str, ...]
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiteralText:
+    """Text between references, its escapes resolved, and where it starts."""
+
+    text: str
+    offset: int
+
+
+def scan_references(
+    snippet: Text, problems: list[Problem]
+) -> tuple[LiteralText | Reference, ...] | None:
+    """Return the text and the references of a snippet in order; None when it is malformed."""
+    text = snippet.value
+    parts: list[LiteralText | Reference] = []
+    literal: list[str] = []
+    start = position = 0
+
+    def flush() -> None:
+        if literal:
+            parts.append(LiteralText("".join(literal), start))
+            literal.clear()
+
+    while position < len(text):
+        character = text[position]
+        if character == "\\" and text[position + 1 : position + 2] in {"{", "}"}:
+            if not literal:
+                start = position
+            literal.append(text[position + 1])
+            position += 2
+        elif character == "{":
+            close = text.find("}", position)
+            inside = text[position + 1 : close] if close >= 0 else text[position + 1 :]
+            problem = _check(inside, closed=close >= 0)
+            if problem is not None:
+                code, message, hint = problem
+                problems.append(Problem(code, message, snippet.node.place(position), hint))
+                return None
+            flush()
+            parts.append(Reference(tuple(name.strip() for name in inside.split(".")), position))
+            position = close + 1
+        elif character == "}":
+            problems.append(
+                Problem(
+                    "reference_syntax", "`}` without a `{` before it",
+                    snippet.node.place(position), "write `\\}` for a literal brace",
+                )
+            )  # fmt: skip
+            return None
+        else:
+            if not literal:
+                start = position
+            literal.append(character)
+            position += 1
+    flush()
+    return tuple(parts)
+
+
+def _check(inside: str, *, closed: bool) -> tuple[str, str, str | None] | None:
+    shown = inside.strip()[:_SHOWN]
+    if not closed:
+        return (
+            "reference_syntax", f"`{{{shown}` is not closed", "write `\\{` for a literal brace",
+        )  # fmt: skip
+    names = [name.strip() for name in inside.split(".")]
+    if names[0] in _CONTEXT or names[-1] == "sql()":
+        return "unsupported", f"`{{{shown}}}` is not supported yet", None
+    if not all(NAME.match(name) for name in names):
+        return (
+            "reference_syntax", f"`{{{shown}}}` is not a reference",
+            "write {CUBE}.column, {CUBE.member}, {cube.member}, or `\\{` for a literal brace",
+        )  # fmt: skip
+    return None

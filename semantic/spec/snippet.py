@@ -1,0 +1,361 @@
+"""Checks one SQL snippet, once, at load, and cuts it into the parts of an `Expression`.
+
+sqlglot parses the snippet with its references replaced by placeholder names. What comes out is the
+author's own text (models are written in the dialect of the engine that runs them, so nothing has
+to be rewritten, and a rewriting could change a number) with three corrections made at the places
+that the parse tree gives:
+
+- a column without a table, as in `sql: amount`, is qualified by the cube that owns the snippet, so
+  that it cannot mean a column of a joined cube; columns inside a sub-select are left alone;
+- comments are cut out, since one could swallow the SQL that follows;
+- each placeholder becomes its reference again.
+
+A snippet must be one scalar expression. Two expressions, a statement, an unclosed quote or bracket,
+a bind parameter, or a reference inside a string are refused, so a snippet in brackets is always
+one operand of the SQL around it. Window functions are refused: the rows that they would see are
+decided by the query, not by the author.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import ParseError, SqlglotError, TokenError
+
+from semantic.errors import Problem
+from semantic.spec.aggregates import is_aggregate
+from semantic.spec.reader import Text
+from semantic.spec.references import LiteralText, Reference, scan_references
+from semantic.spec.relation import DIALECT, read_tables
+
+MAXIMUM_SNIPPET: Final = 20_000
+MAXIMUM_BRACKETS: Final = 60
+
+SnippetKind = Literal["row", "aggregate"]
+"""`row`: about one row, no aggregate. `aggregate`: about a group of rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnColumn:
+    """A bare column: the cube's alias and a dot belong before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnippetReference:
+    """A reference in a checked snippet.
+
+    `dotted`: `.column` follows it. `aggregated`: it stands inside an aggregate function.
+    """
+
+    path: tuple[str, ...]
+    offset: int
+    dotted: bool
+    aggregated: bool
+
+
+SnippetPart = str | OwnColumn | SnippetReference
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A checked snippet. `loose_columns`: it has columns outside of every aggregate."""
+
+    parts: tuple[SnippetPart, ...]
+    aggregates: bool
+    loose_columns: bool
+    tables: tuple[str, ...] = ()  # that its sub-selects read
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """What is wrong with a snippet; `offset` is in its original text."""
+
+    code: str
+    message: str
+    offset: int
+    suggestion: str | None = None
+
+
+def check_snippet(text: Text, kind: SnippetKind, problems: list[Problem]) -> Snippet | None:
+    """Return the parts of a snippet, or None after adding what is wrong with it."""
+    scanned: list[Problem] = []
+    pieces = scan_references(text, scanned)
+    if pieces is None:
+        problems.extend(scanned)
+        return None
+    found = _check(pieces, kind)
+    if isinstance(found, _Fault):
+        place = text.node.place(found.offset)
+        problems.append(Problem(found.code, found.message, place, found.suggestion))
+        return None
+    return found
+
+
+@lru_cache(maxsize=65_536)
+def _check(pieces: tuple[LiteralText | Reference, ...], kind: SnippetKind) -> Snippet | _Fault:
+    simple = _check_simple(pieces)
+    if simple is not None:
+        return simple
+    sheet = _Sheet(pieces)
+    if len(sheet.text) > MAXIMUM_SNIPPET:
+        return _Fault("sql_syntax", "the snippet is too long", 0, f"{MAXIMUM_SNIPPET:,} at most")
+    if sum(map(sheet.text.count, "([{")) > MAXIMUM_BRACKETS * 10 or _depth(sheet.text) > (
+        MAXIMUM_BRACKETS
+    ):
+        return _Fault("sql_syntax", "the snippet is nested too deeply", 0)
+    tree = _parse(sheet)
+    return tree if isinstance(tree, _Fault) else _cut(sheet, tree, kind)
+
+
+def _check_simple(pieces: tuple[LiteralText | Reference, ...]) -> Snippet | None:
+    """The common shapes `column`, `{CUBE}.column` and `{member}` need no parser."""
+    match pieces:
+        case (LiteralText(text=text),) if _is_plain_name(text.strip()):
+            return Snippet((OwnColumn(), text.strip()), aggregates=False, loose_columns=True)
+        case (Reference(path=(_,) as path, offset=offset), LiteralText(text=text)) if (
+            text.startswith(".") and _is_plain_name(text[1:].rstrip())
+        ):
+            reference = SnippetReference(path, offset, dotted=True, aggregated=False)
+            return Snippet((reference, text.rstrip()), aggregates=False, loose_columns=True)
+        case (Reference(path=path, offset=offset),):
+            reference = SnippetReference(path, offset, dotted=False, aggregated=False)
+            return Snippet((reference,), aggregates=False, loose_columns=False)
+    return None
+
+
+_TOKENIZER = Dialect.get_or_raise(DIALECT).tokenizer_class
+
+
+def _is_plain_name(text: str) -> bool:
+    return text.isidentifier() and text.isascii() and text.upper() not in _RESERVED
+
+
+_RESERVED: Final = frozenset(_TOKENIZER.KEYWORDS) | {
+    "LOCALTIME", "LOCALTIMESTAMP", "SESSION_USER", "CURRENT_CATALOG", "CURRENT_ROLE",
+}  # fmt: skip
+
+
+class _Sheet:
+    """The snippet with placeholders for its references, and the way back to the original."""
+
+    def __init__(self, pieces: Sequence[LiteralText | Reference]) -> None:
+        literal = "".join(piece.text for piece in pieces if isinstance(piece, LiteralText))
+        stem = "ducat_ref"
+        while stem in literal.lower():
+            stem += "_"
+        self.references: dict[int, tuple[int, Reference]] = {}  # start -> (end, reference)
+        self._origins: list[tuple[int, int]] = []
+        parts: list[str] = []
+        size = 0
+        for number, piece in enumerate(pieces):
+            self._origins.append((size, piece.offset))
+            if isinstance(piece, Reference):
+                name = f"{stem}{number}_"
+                self.references[size] = (size + len(name), piece)
+                parts.append(name)
+            else:
+                parts.append(piece.text)
+            size += len(parts[-1])
+        self.text = "".join(parts)
+
+    def original(self, position: int) -> int:
+        """Return the offset in the author's text of a position in the sheet."""
+        for start, offset in reversed(self._origins):
+            if start <= position:
+                return offset if start in self.references else offset + position - start
+        return 0
+
+
+def _parse(sheet: _Sheet) -> exp.Expr | _Fault:
+    dialect = Dialect.get_or_raise(DIALECT)
+    try:
+        found = dialect.parse_into(exp.Condition, sheet.text)
+    except ParseError as invalid:
+        return _not_an_expression(sheet, invalid)
+    except (TokenError, SqlglotError) as invalid:
+        said = str(invalid).split("\n", 1)[0]
+        return _Fault("sql_syntax", f"not SQL: {said}", 0, "check quotes and brackets")
+    except RecursionError:
+        return _Fault("sql_syntax", "the snippet is nested too deeply", 0)
+    trees = [tree for tree in found if tree is not None]
+    if len(found) != 1 or len(trees) != 1 or ";" in _outside_strings(sheet):
+        return _Fault("sql_not_expression", "a snippet is one SQL expression", 0, "remove the `;`")
+    return trees[0]
+
+
+def _not_an_expression(sheet: _Sheet, invalid: ParseError) -> _Fault:
+    try:
+        statements = Dialect.get_or_raise(DIALECT).parse(sheet.text)
+    except SqlglotError:
+        statements = []
+    detail = invalid.errors[0] if invalid.errors else {}
+    description = str(detail.get("description") or "not SQL")
+    position = _position(sheet.text, detail.get("line"), detail.get("col"))
+    near = str(detail.get("highlight") or "")
+    offset = sheet.original(max(0, position - max(len(near), 1)))
+    if statements:
+        return _Fault(
+            "sql_not_expression",
+            "a snippet is one SQL expression, not a list, an alias or a statement",
+            offset,
+            "put a sub-select in brackets",
+        )
+    shown = f" near `{near}`" if near else ""
+    return _Fault("sql_syntax", f"{description}{shown}", offset, None)
+
+
+def _position(text: str, line: object, column: object) -> int:
+    if not isinstance(line, int) or not isinstance(column, int):
+        return 0
+    lines = text.split("\n")
+    return sum(len(before) + 1 for before in lines[: line - 1]) + column
+
+
+def _outside_strings(sheet: _Sheet) -> str:
+    tokens = _TOKENIZER(dialect=DIALECT).tokenize(sheet.text)
+    return "".join(token.text for token in tokens if token.token_type.name == "SEMICOLON")
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for character in text:
+        if character in "([{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in ")]}":
+            depth -= 1
+    return deepest
+
+
+def _cut(sheet: _Sheet, tree: exp.Expr, kind: SnippetKind) -> Snippet | _Fault:
+    """Walk the tree for what is refused, then cut the sheet at the places found."""
+    fault = _find_refused(sheet, tree, kind)
+    if fault is not None:
+        return fault
+    seen: dict[int, bool] = {}  # start of a placeholder -> whether inside an aggregate
+    for node in tree.find_all(exp.Identifier):
+        start = node.meta.get("start")
+        if start not in sheet.references:
+            continue
+        column = node.parent
+        if not isinstance(column, exp.Column) or column.parts[0] is not node:
+            reference = sheet.references[start][1]
+            return _Fault(
+                "reference_syntax",
+                f"`{{{'.'.join(reference.path)}}}` stands where no value can stand",
+                reference.offset,
+                "a reference is a value, or a relation with `.column` after it",
+            )
+        seen[start] = _is_aggregated(node)
+    aggregates = any(is_aggregate(node) and not _in_subselect(node) for node in tree.walk())
+    columns = [node for node in tree.find_all(exp.Column) if not _in_subselect(node)]
+    loose = any(
+        not _is_aggregated(column)
+        and (len(column.parts) > 1 or column.parts[0].meta.get("start") not in sheet.references)
+        for column in columns
+    )
+    bare: list[int] = []
+    for column in columns:
+        start = column.parts[0].meta.get("start")
+        if len(column.parts) > 1 or start in sheet.references:
+            continue
+        if not isinstance(start, int):
+            return _Fault("sql_syntax", f"`{column.name}` cannot be located", 0)
+        bare.append(start)
+    for start, (_, reference) in sheet.references.items():
+        if start not in seen:
+            return _Fault(
+                "reference_syntax",
+                f"`{{{'.'.join(reference.path)}}}` stands inside a string, a quoted name or a comment",
+                reference.offset,
+                "write `\\{` for a literal brace",
+            )
+    return Snippet(_parts(sheet, seen, bare), aggregates, loose, read_tables(tree))
+
+
+def _find_refused(sheet: _Sheet, tree: exp.Expr, kind: SnippetKind) -> _Fault | None:
+    if isinstance(tree, exp.Star | exp.Tuple) or (
+        isinstance(tree, exp.Column) and isinstance(tree.this, exp.Star)
+    ):
+        return _Fault("sql_not_expression", "a snippet is one value", 0)
+    for node in tree.walk():
+        if isinstance(node, exp.Placeholder | exp.Parameter | exp.SessionParameter):
+            return _Fault(
+                "sql_not_expression", "a snippet has no bind parameters", 0,
+                "write the value itself",
+            )  # fmt: skip
+        if isinstance(node, exp.Window) and not _in_subselect(node):
+            return _Fault("unsupported", "window functions are not supported in snippets", 0)
+        if not is_aggregate(node) or _in_subselect(node):
+            continue
+        if kind == "row":
+            return _Fault(
+                "aggregate_not_allowed",
+                f"`{node.sql(DIALECT, comments=False)[:60]}` aggregates rows, here one row is meant",
+                _offset(sheet, node),
+                "use a measure for it: its type aggregates, its sql is about one row",
+            )
+        if _is_aggregated(node) and not isinstance(node.parent, exp.Filter | exp.WithinGroup):
+            return _Fault(
+                "nested_aggregate", "an aggregate inside an aggregate", _offset(sheet, node)
+            )
+    return None
+
+
+def _offset(sheet: _Sheet, node: exp.Expr) -> int:
+    starts = [start for part in node.walk() if isinstance(start := part.meta.get("start"), int)]
+    return sheet.original(min(starts)) if starts else 0
+
+
+def _is_aggregated(node: exp.Expr) -> bool:
+    parent = node.parent
+    while parent is not None and not isinstance(parent, exp.Query):
+        if is_aggregate(parent) or isinstance(parent, exp.WithinGroup):
+            return True
+        if isinstance(parent, exp.Filter):
+            return True
+        parent = parent.parent
+    return False
+
+
+def _in_subselect(node: exp.Expr) -> bool:
+    parent = node.parent
+    while parent is not None:
+        if isinstance(parent, exp.Select | exp.SetOperation):
+            return True
+        parent = parent.parent
+    return False
+
+
+def _parts(sheet: _Sheet, seen: dict[int, bool], bare: list[int]) -> tuple[SnippetPart, ...]:
+    parts: list[SnippetPart] = []
+    text: list[str] = []
+
+    def add(part: SnippetPart) -> None:
+        if text:
+            parts.append("".join(text))
+            text.clear()
+        parts.append(part)
+
+    columns = set(bare)
+    previous = 0
+    for token in _TOKENIZER(dialect=DIALECT).tokenize(sheet.text):
+        if token.start > previous and previous:
+            text.append(" ")  # what was between: white space or a comment
+        if token.start in sheet.references:
+            end, reference = sheet.references[token.start]
+            dotted = sheet.text[end : end + 100].lstrip().startswith(".")
+            add(SnippetReference(reference.path, reference.offset, dotted, seen[token.start]))
+        else:
+            if token.start in columns:
+                add(OwnColumn())
+            text.append(sheet.text[token.start : token.end + 1])
+        previous = token.end + 1
+    if text:
+        parts.append("".join(text))
+    return tuple(parts)

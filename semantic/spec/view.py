@@ -1,0 +1,56 @@
+"""The YAML format of views as frozen classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from semantic.errors import Span
+from semantic.spec.cube import Labels
+from semantic.spec.reader import Text
+
+
+@dataclass(frozen=True, slots=True)
+class IncludeSpec:
+    """One member that a view takes from a cube, with what it says differently."""
+
+    member: Text
+    alias: Text | None = None
+    title: str | None = None
+    description: str | None = None
+    format: str | None = None
+    meta: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ViewCubeSpec:
+    """The members that a view takes from the end of a join path. `includes` None means "*"."""
+
+    join_path: Text
+    includes: tuple[IncludeSpec, ...] | None
+    excludes: tuple[Text, ...]
+    prefix: bool
+    alias: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSpec:
+    """A folder. `includes` None means "*"; `paths` are whole join paths to take."""
+
+    name: str
+    includes: tuple[Text, ...] | None
+    paths: tuple[Text, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ViewSpec:
+    """A view."""
+
+    name: str
+    labels: Labels
+    cubes: tuple[ViewCubeSpec, ...]
+    folders: tuple[FolderSpec, ...]
+    span: Span
