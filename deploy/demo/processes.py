@@ -112,11 +112,7 @@ def wait_until_healthy(process: Process, url: str, *, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     last = "no answer"
     while time.monotonic() < deadline:
-        if not process.is_running:
-            raise ProcessFailedError(
-                f"{process.name} ended with code {process.popen.returncode}; log: {process.log}\n"
-                f"{process.tail()}"
-            )
+        require_running(process)
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  (loopback)
                 if answer.status == 200:  # noqa: PLR2004
@@ -124,10 +120,18 @@ def wait_until_healthy(process: Process, url: str, *, seconds: float) -> None:
         except (urllib.error.URLError, OSError) as failure:
             last = str(failure)
         time.sleep(0.2)
-    raise ProcessFailedError(
-        f"{process.name} did not answer at {url} within {seconds:.0f} s ({last}); "
-        f"log: {process.log}\n{process.tail()}"
-    )
+    raise describe_failure(process, f"did not answer at {url} within {seconds:.0f} s ({last})")
+
+
+def require_running(process: Process) -> None:
+    """Raise a ProcessFailedError unless the process is running."""
+    if not process.is_running:
+        raise describe_failure(process, f"ended with code {process.popen.returncode}")
+
+
+def describe_failure(process: Process, what: str) -> ProcessFailedError:
+    """Return an error that says what happened to the process, with the end of its log."""
+    return ProcessFailedError(f"{process.name} {what}; log: {process.log}\n{process.tail()}")
 
 
 def stop(process: Process, *, seconds: float = 15) -> None:

@@ -17,7 +17,6 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from prefect.automations import Automation
 from prefect.blocks.notifications import SlackWebhook
 from prefect.client.orchestration import get_client
 from prefect.events.actions import SendNotification
@@ -63,7 +62,7 @@ def _save_block(number: int, url: str) -> UUID:
 def _describe_automations(blocks: Sequence[UUID], silence: timedelta) -> tuple[AutomationCore, ...]:
     run = "{{ flow.name }}/{{ flow_run.name }}"
     return (
-        Automation(
+        AutomationCore(
             name="ducat: run failed",
             description="A run of Ducat's flows failed, crashed or timed out.",
             trigger=EventTrigger(
@@ -83,7 +82,7 @@ def _describe_automations(blocks: Sequence[UUID], silence: timedelta) -> tuple[A
                 body=f"{run}: {{{{ flow_run.state.message }}}}",
             ),
         ),
-        Automation(
+        AutomationCore(
             name="ducat: SLA missed",
             description="A served table is older than its contract allows.",
             trigger=EventTrigger(
@@ -98,7 +97,7 @@ def _describe_automations(blocks: Sequence[UUID], silence: timedelta) -> tuple[A
                 body="{{ event.payload.message }}",
             ),
         ),
-        Automation(
+        AutomationCore(
             name="ducat: nobody watches",
             description="No freshness check completed lately: the worker may be down.",
             trigger=EventTrigger(

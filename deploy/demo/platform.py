@@ -1,0 +1,253 @@
+"""Everything that the demo starts, in the order in which it can be started.
+
+    sources (PostgreSQL, REST API, files) ─┐
+    Prefect server ──▶ flows (deployments) ┴▶ run/flights ──▶ Ducat ─┐
+    Superset's set-up (beside the above) ──▶ Superset ───────────────┴▶ publish
+
+The processes are the services of `deploy/services.py`, the ones that Compose starts. All state is
+below one folder; secrets are made anew for each run and never written outside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from api.auth import make_token
+from dashboards.superset_process import prepare_commands
+from deploy.demo import processes
+from deploy.demo.faces import Doors
+from deploy.demo.orchestrator import run_deployment
+from deploy.demo.ports import LOOPBACK, find_port
+from deploy.demo.processes import Process
+from deploy.demo.steps import Steps
+from deploy.errors import ToolMissingError
+from deploy.services import DUCAT, FLOWS, PREFECT_SERVER, SUPERSET, Service
+
+SUPERSET_ENVIRONMENT: Final = ".venv-superset"
+PORTS: Final[Mapping[str, int]] = {"ducat": 4000, "prefect": 4200, "superset": 8088}
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """The running platform."""
+
+    doors: Doors
+    prefect_url: str
+    docs: Path
+    processes: tuple[Process, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the demo works, and what its services need to know of each other."""
+
+    project: Path
+    home: Path
+    values: Mapping[str, str]
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the processes' logs."""
+        return self.home / "logs"
+
+    def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return the environment of a child: ours, without Ducat's settings, and `extra`."""
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("DUCAT_", "FLIGHTS_", "PREFECT_", "SUPERSET_"))
+        }
+        tools = f"{Path(sys.executable).parent}{os.pathsep}"
+        return kept | {"PATH": tools + os.environ.get("PATH", "")} | dict(extra or {})
+
+
+def plan_site(project: Path, home: Path) -> Site:
+    """Return a site with free ports and new secrets."""
+    ports = {name: find_port(port) for name, port in PORTS.items()}
+    urls = {f"{name}_url": f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
+    values = {
+        "host": LOOPBACK,
+        "project": str(project),
+        "home": str(home),
+        "jwt_secret": secrets.token_urlsafe(48),
+        "superset_secret": secrets.token_urlsafe(48),
+        "superset_guest_secret": secrets.token_urlsafe(48),
+        "superset_password": secrets.token_urlsafe(12),
+        "superset_home": str(home / "superset"),
+        "superset_database": f"sqlite:///{home / 'superset' / 'superset.db'}?check_same_thread=false",
+        "prefect_database": f"sqlite+aiosqlite:///{home / 'prefect' / 'prefect.db'}",
+        "redis_url": "",
+        **urls,
+        **{f"{name}_port": str(port) for name, port in ports.items()},
+    }
+    return Site(project, home, values)
+
+
+@contextmanager
+def start_platform(project: Path, home: Path, *, days: int, steps: Steps) -> Iterator[Platform]:
+    """Start everything, load `days` days, publish the dashboards; stop everything at the end.
+
+    Raises:
+        ProcessFailedError: something did not start; names its log.
+        ToolMissingError: Superset's environment is not there.
+    """
+    superset_bin = project / SUPERSET_ENVIRONMENT / "bin"
+    if not (superset_bin / "gunicorn").exists():
+        raise ToolMissingError(
+            f"Superset is not installed in {superset_bin.parent}", suggestion="run `make setup`"
+        )
+    for folder in ("logs", "superset", "prefect"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    site = plan_site(project, home)
+    with ExitStack() as stack:
+        running: list[Process] = []
+
+        def start(
+            service: Service,
+            port: int,
+            extra: Mapping[str, str] | None = None,
+            folder: Path | None = None,
+        ) -> Process:
+            filled = service.fill({**site.values, "port": str(port)})
+            program = (folder or Path(sys.executable).parent) / filled.command[0]
+            process = processes.start(
+                service.name,
+                (str(program), *filled.command[1:]),
+                environment=site.environment({**filled.environment, **(extra or {})}),
+                folder=project,
+                log=site.logs / f"{service.name}.log",
+            )
+            stack.callback(processes.stop, process)
+            running.append(process)
+            return process
+
+        def wait(process: Process, service: Service, port: int, seconds: float) -> None:
+            url = f"http://{LOOPBACK}:{port}{service.health}"
+            processes.wait_until_healthy(process, url, seconds=seconds)
+
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        superset_ready = pool.submit(_prepare_superset, site, superset_bin)
+        prefect_port = int(site.values["prefect_port"])
+        prefect = start(PREFECT_SERVER, prefect_port)
+        sources, ready_file = _start_sources(site, days)
+        stack.callback(processes.stop, sources)
+        running.append(sources)
+
+        with steps.step("sources", "PostgreSQL, airports API, weather files, flight batches"):
+            source_urls = _wait_for_sources(sources, ready_file)
+        with steps.step("Prefect server", site.values["prefect_url"]):
+            wait(prefect, PREFECT_SERVER, prefect_port, 120)
+        flows_port = find_port()
+        with steps.step("flows", "deployments and schedules registered"):
+            flows = start(FLOWS, flows_port, source_urls)
+            wait(flows, FLOWS, flows_port, 180)
+        with steps.step("run/flights", f"{days} days: ingest, transform, check, publish"):
+            run_deployment(site.values["prefect_url"], "run/flights", seconds=1200)
+        ducat_port = int(site.values["ducat_port"])
+        with steps.step("Ducat", site.values["ducat_url"]):
+            ducat = start(DUCAT, ducat_port)
+            wait(ducat, DUCAT, ducat_port, 60)
+        with steps.step("Superset set-up", "database, roles, admin"):
+            superset_ready.result()
+        superset_port = int(site.values["superset_port"])
+        with steps.step("Superset", site.values["superset_url"]):
+            superset = start(SUPERSET, superset_port, folder=superset_bin)
+            wait(superset, SUPERSET, superset_port, 180)
+        with steps.step("dashboards", "published through the plug-in"):
+            _publish_dashboards(site)
+        yield Platform(
+            doors=Doors(
+                project=project,
+                serving=home / "serving",
+                ducat_url=site.values["ducat_url"],
+                token=make_token(site.values["jwt_secret"], user="demo", groups=("analysts",)),
+                superset_url=site.values["superset_url"],
+                superset_user="admin",
+                superset_password=site.values["superset_password"],
+            ),
+            prefect_url=site.values["prefect_url"],
+            docs=home / "quality" / "docs" / "index.html",
+            processes=tuple(running),
+        )
+
+
+def _start_sources(site: Site, days: int) -> tuple[Process, Path]:
+    ready_file = site.home / "sources-ready.json"
+    ready_file.unlink(missing_ok=True)
+    process = processes.start(
+        "sources",
+        (
+            *(sys.executable, "-m", "deploy.demo.sources"),
+            *("--home", str(site.home / "sources")),
+            *("--days", str(days)),
+            *("--ready-file", str(ready_file)),
+        ),
+        environment=site.environment(),
+        folder=site.project,
+        log=site.logs / "sources.log",
+    )
+    return process, ready_file
+
+
+def _wait_for_sources(process: Process, ready_file: Path) -> dict[str, str]:
+    deadline = time.monotonic() + 120
+    while not ready_file.exists():
+        processes.require_running(process)
+        if time.monotonic() > deadline:
+            raise processes.describe_failure(process, "was not ready within 120 s")
+        time.sleep(0.1)
+    urls: dict[str, str] = json.loads(ready_file.read_text())
+    return urls
+
+
+def _prepare_superset(site: Site, folder: Path) -> None:
+    service = SUPERSET.fill({**site.values, "port": "0"})
+    for name, command in prepare_commands("admin", site.values["superset_password"]):
+        processes.run(
+            f"superset {name}",
+            (str(folder / command[0]), *command[1:]),
+            environment=site.environment(service.environment),
+            folder=site.project,
+            log=site.logs / "superset-set-up.log",
+            seconds=300,
+        )
+
+
+def _publish_dashboards(site: Site) -> None:
+    token = make_token(site.values["jwt_secret"], user="superset", groups=())
+    processes.run(
+        "dashboards publish",
+        (str(Path(sys.executable).parent / "ducat"), "dashboards", "publish"),
+        environment=site.environment(
+            {
+                "DUCAT_PROJECT": str(site.project),
+                "DUCAT_HOME": str(site.home),
+                "DUCAT_SUPERSET_URL": site.values["superset_url"],
+                "DUCAT_SUPERSET_USER": "admin",
+                "DUCAT_SUPERSET_PASSWORD": site.values["superset_password"],
+                "DUCAT_SUPERSET_SOURCE_URL": site.values["ducat_url"],
+                "DUCAT_SUPERSET_SOURCE_TOKEN": token,
+            }
+        ),
+        folder=site.project,
+        log=site.logs / "dashboards-publish.log",
+        seconds=180,
+    )
+
+
+def empty_folder(home: Path) -> None:
+    """Remove what an earlier demo left in `home`."""
+    if home.exists():
+        shutil.rmtree(home)
+    home.mkdir(parents=True)
