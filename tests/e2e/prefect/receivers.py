@@ -47,7 +47,8 @@ def receive_mail() -> Iterator[tuple[int, Queue[str]]]:
                     lines = []
                     while (text := self.rfile.readline()) != b".\r\n":
                         lines.append(text.decode())
-                    received.put("".join(lines))
+                    # Quoted-printable breaks long lines with "=": put them together again.
+                    received.put("".join(lines).replace("=\r\n", ""))
                     self.wfile.write(b"250 taken\r\n")
                 elif command == b"QUIT":
                     self.wfile.write(b"221 bye\r\n")
