@@ -85,7 +85,8 @@ def _read_file(path: Path, name: str) -> tuple[Contract, Locate]:
     try:
         return CONTRACT.validate_python(document), locate
     except ValidationError as invalid:
-        raise ContractError(_describe(invalid, locate)) from invalid
+        problems = sorted(_describe(invalid, locate), key=_order)
+        raise ContractError(problems) from invalid
 
 
 def _refuse_tricks(text: str, name: str) -> None:
@@ -140,9 +141,14 @@ def _describe(invalid: ValidationError, locate: Locate) -> Iterator[Problem]:
             case _ if span not in seen:
                 # A union complains once for each of its branches; the first says enough.
                 seen.add(span)
-                yield Problem("invalid_value", f"{_spell(path)}: {error['msg']}", span)
+                text = error["msg"].removeprefix("Value error, ")
+                yield Problem("invalid_value", f"{_spell(path)}: {text}", span)
             case _:
                 pass
+
+
+def _order(problem: Problem) -> tuple[int, int]:
+    return (problem.span.line, problem.span.column) if problem.span else (0, 0)
 
 
 def _known_keys(path: Steps) -> Sequence[str]:

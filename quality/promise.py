@@ -82,6 +82,12 @@ class Reference:
         return f"{self.table}.{self.column}"
 
 
+def _read_type(value: Any) -> Any:
+    if not isinstance(value, str) or (value not in TYPES and not _DECIMAL.fullmatch(value)):
+        raise ValueError(f"a type is one of {', '.join(TYPES)}, decimal(p, s)")
+    return value
+
+
 def _read_reference(value: Any) -> Any:
     match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
@@ -94,7 +100,11 @@ class Column:
     """One column and what its values promise. Without `nullable` a value must always be there."""
 
     name: Name
-    type: Annotated[StrictStr, Field(pattern=_TYPE_PATTERN)]
+    type: Annotated[
+        str,
+        BeforeValidator(_read_type),
+        WithJsonSchema({"type": "string", "pattern": _TYPE_PATTERN}),
+    ]
     description: StrictStr = ""
     nullable: StrictBool = False
     max_null_rate: Annotated[float, Field(ge=0, le=1)] | None = None
