@@ -129,7 +129,8 @@ def _find(root: Node | None, path: Steps, file: str) -> Span:
 
 def _describe(invalid: ValidationError, locate: Locate) -> Iterator[Problem]:
     seen: set[Span] = set()
-    for error in invalid.errors():
+    errors = invalid.errors()
+    for error in errors:
         path = error["loc"]
         span = locate(path)
         match error["type"]:
@@ -138,6 +139,10 @@ def _describe(invalid: ValidationError, locate: Locate) -> Iterator[Problem]:
                 yield Problem("unknown_key", f"unknown key {path[-1]}", span, hint)
             case "missing":
                 yield Problem("missing_key", f"{path[-1]} is missing", span)
+            case "too_short" if any(
+                other["loc"][: len(path)] == path != other["loc"] for other in errors
+            ):
+                pass  # its items were all invalid, which is said of each of them
             case _ if span not in seen:
                 # A union complains once for each of its branches; the first says enough.
                 seen.add(span)
