@@ -13,6 +13,7 @@ the same ones and a second import changes objects in place.
 from __future__ import annotations
 
 import io
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,6 +43,15 @@ class Asset:
 
     path: str
     content: Mapping[str, Any]
+    text: str = ""
+
+    def place(self, word: str = "") -> Span:
+        """Return the first line that has this word whole, or the first line."""
+        found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", self.text) if word else None
+        if found is None:
+            return Span(self.path, 1, 1)
+        before = self.text[: found.start()]
+        return Span(self.path, before.count("\n") + 1, found.start() - before.rfind("\n"))
 
     @property
     def kind(self) -> str:
@@ -89,7 +99,8 @@ def read_assets(root: Path) -> Assets:
     for path in paths:
         name = path.relative_to(root).as_posix()
         try:
-            content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            content = YAML(typ="safe", pure=True).load(text)
         except (YAMLError, UnicodeDecodeError) as broken:
             mark = getattr(broken, "problem_mark", None)
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -98,7 +109,7 @@ def read_assets(root: Path) -> Assets:
         if not isinstance(content, dict):
             problems.append(Problem("not_an_asset", "is not a mapping", Span(name, 1, 1)))
             continue
-        files.append(Asset(name, content))
+        files.append(Asset(name, content, text))
     problems.extend(_unusable(files))
     if problems:
         raise InvalidAssetsError(problems)
@@ -111,9 +122,14 @@ def write_yaml(content: Mapping[str, Any]) -> str:
     yaml.default_flow_style = False
     yaml.width = 4096  # lines are never folded: a diff shows the sentence that changed
     yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.representer.add_representer(type(None), _write_null)
     stream = io.StringIO()
     yaml.dump(dict(content), stream)
     return stream.getvalue()
+
+
+def _write_null(representer: Any, _: None) -> Any:
+    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
 def _unusable(files: list[Asset]) -> list[Problem]:

@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from dashboards.assets import METADATA, Assets, write_yaml
+from dashboards.errors import SupersetRefusedError
 from semantic.errors import SettingsError
 
 ROOT: Final = "ducat"
@@ -56,3 +60,22 @@ def build_bundle(assets: Assets, *, uri: str) -> bytes:
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, write_yaml(content))
     return stream.getvalue()
+
+
+def read_bundle(content: bytes) -> dict[str, dict[str, Any]]:
+    """Return the content of each asset of a bundle by UUID.
+
+    Raises:
+        SupersetRefusedError: these bytes are no bundle.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for name in archive.namelist():
+                if name.endswith(".yaml"):
+                    asset = YAML(typ="safe", pure=True).load(archive.read(name).decode())
+                    if isinstance(asset, dict) and "uuid" in asset:
+                        found[str(asset["uuid"])] = asset
+    except (zipfile.BadZipFile, UnicodeDecodeError, YAMLError) as broken:
+        raise SupersetRefusedError(f"Superset's export cannot be read: {broken}") from broken
+    return found

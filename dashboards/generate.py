@@ -41,18 +41,26 @@ def generate_datasets(catalog: Catalog) -> dict[str, dict[str, Any]]:
 
 
 def measure_format(measure: Measure, view_format: str | None = None) -> str | None:
-    """Return the d3 format that shows a measure as its definition means it."""
-    match view_format or measure.format:
+    """Return the d3 format that shows a measure as its definition means it.
+
+    >>> from semantic.catalog.catalog import Measure
+    >>> measure_format(Measure("c", "m", "number", None, "M", "M", format="percent_2"))
+    '.2%'
+    """
+    if measure.type in {"string", "time", "boolean"}:
+        return None
+    name, _, digits = (view_format or measure.format or "").partition("_")
+    match name:
         case "percent":
-            return ".1%"
+            return f".{digits or 1}%"
         case "currency":
-            return "$,.2f"
-        case _ if measure.type in _WHOLE:
-            return ",d"
-        case _ if measure.type in {"string", "time", "boolean"}:
-            return None
+            return f"$,.{digits or 2}f"
+        case "number" if digits:
+            return f",.{digits}f"
+        case "id":
+            return "d"
         case _:
-            return ",.1f"
+            return ",d" if measure.type in _WHOLE else ",.1f"
 
 
 def _dataset(catalog: Catalog, view: View) -> dict[str, Any]:
@@ -102,7 +110,7 @@ def _dataset(catalog: Catalog, view: View) -> dict[str, Any]:
 def _column(member: ViewMember, dimension: Dimension) -> dict[str, Any]:
     return {
         "column_name": member.name,
-        "verbose_name": member.title,
+        "verbose_name": member.short_title,
         "is_dttm": dimension.type == "time",
         "is_active": True,
         "type": _COLUMN_TYPES[dimension.type],
@@ -119,7 +127,7 @@ def _column(member: ViewMember, dimension: Dimension) -> dict[str, Any]:
 def _metric(member: ViewMember, measure: Measure) -> dict[str, Any]:
     return {
         "metric_name": member.name,
-        "verbose_name": member.title,
+        "verbose_name": member.short_title,
         "metric_type": None,
         "expression": f"MEASURE({member.name})",
         "description": member.description or measure.description,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from dashboards.assets import Assets
-from dashboards.bundle import build_bundle, source_uri
+from dashboards.bundle import build_bundle, read_bundle, source_uri
 from dashboards.client import SupersetClient
 from dashboards.errors import SupersetRefusedError
 from dashboards.roles import provision_roles
@@ -114,6 +115,14 @@ def publish(
         ),
         roles=tuple(sorted(changed)),
     )
+
+
+def fetch(target: Target) -> dict[str, dict[str, Any]]:
+    """Return what Superset has now: the content of each asset by UUID."""
+    with SupersetClient(target.url) as client:
+        client.log_in(target.user, target.password)
+        exported = client.export_assets()
+    return read_bundle(exported)
 
 
 def _ids(client: SupersetClient, path: str, wanted: set[str]) -> dict[str, int]:
