@@ -1,0 +1,161 @@
+"""The outermost ASGI layer: request ids, body limits, counting, and answers as ready bytes.
+
+`Front` sends the hot path (`load`) straight to its handler and everything else to the FastAPI app;
+a framework's route costs several times what the planner does for a small query.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from api.errors import RequestTooLargeError, error_body, face_of, present
+from api.metrics import Metrics
+from semantic.errors import DucatError, QueryCancelledError
+
+Scope = dict[str, Any]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LARGEST_BODY: Final = 1024 * 1024
+REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+BAD_REQUEST: Final = 400
+log = structlog.stdlib.get_logger("ducat.api")
+
+
+class Front:
+    """Routes a request to its handler, and answers for whatever that one raises."""
+
+    def __init__(self, hot: Mapping[str, App], rest: App, metrics: Metrics) -> None:
+        self._hot = hot
+        self._rest = rest
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or pass the lifespan on."""
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        headers = read_headers(scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        scope["ducat.request_id"] = request_id
+        scope["ducat.headers"] = headers
+        status = 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id.encode()),
+                ]
+            await send(message)
+
+        try:
+            app = self._hot.get(scope["path"], self._rest)
+            await app(scope, limit_body(receive, headers), answer)
+        except Exception as failure:
+            if not isinstance(failure, DucatError):
+                log.exception("request failed", request_id=request_id, path=scope["path"])
+            if not status and not isinstance(failure, QueryCancelledError):
+                await send_error(answer, failure, request_id)
+        finally:
+            self._metrics.requests.labels(scope["method"], str(status or 499)).inc()
+            level = log.debug if status < BAD_REQUEST else log.info
+            level(
+                "request",
+                request_id=request_id,
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+            )
+
+
+def read_headers(scope: Scope) -> dict[str, str]:
+    """Return the headers with lower-case names; of repeated ones the first."""
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+    return headers
+
+
+def limit_body(
+    receive: Receive, headers: Mapping[str, str], largest: int = LARGEST_BODY
+) -> Receive:
+    """Return a `receive` that refuses bodies longer than `largest` bytes, declared or not."""
+    declared = headers.get("content-length", "0")
+    seen = 0
+
+    async def limited() -> Message:
+        nonlocal seen
+        if declared.isdecimal() and int(declared) > largest:
+            raise RequestTooLargeError(
+                f"a request may have {largest} bytes, this one has {declared}"
+            )
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > largest:
+            raise RequestTooLargeError(f"a request may have {largest} bytes")
+        return message
+
+    return limited
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        QueryCancelledError: the caller went away before it was complete.
+    """
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise QueryCancelledError("the caller went away")
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+async def wait_gone(receive: Receive) -> None:
+    """Return when the caller has closed the connection; the body must have been read."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def send_bytes(
+    send: Send,
+    body: bytes,
+    *,
+    status: int = 200,
+    content_type: bytes = b"application/json; charset=utf-8",
+) -> None:
+    """Answer with ready bytes."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", content_type),
+                (b"content-length", str(len(body)).encode()),
+                (b"cache-control", b"no-store"),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_error(send: Send, failure: BaseException, request_id: str) -> None:
+    """Answer with Cube's error object."""
+    error = present(failure)
+    body = orjson.dumps(error_body(error, request_id))
+    await send_bytes(send, body, status=face_of(error).status)

@@ -1,0 +1,151 @@
+"""`ducat token`, `ducat settings` and `ducat query`."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from semantic.errors import QuerySyntaxError, SettingsError
+from semantic.settings import PREFIX, Settings, read_settings
+
+DURATION: Final = re.compile(r"(\d{1,5})([smhd])")
+UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+@click.command()
+@click.argument("user")
+@click.option("--group", "groups", multiple=True, help="A group of the user; repeat for more.")
+@click.option("--expires", default="30d", show_default=True, help="Lifetime: 90s, 15m, 8h or 30d.")
+@click.pass_obj
+def token(root: Path | None, user: str, groups: tuple[str, ...], expires: str) -> None:
+    """Make an access token for USER, signed with DUCAT_JWT_SECRET."""
+    from api.auth import make_token  # noqa: PLC0415  (light command line)
+
+    settings = read_settings(root)
+    if settings.jwt_secret is None:
+        raise SettingsError(
+            "DUCAT_JWT_SECRET is not set, so no token can be signed",
+            suggestion="set it to the secret of the server; make one with `openssl rand -hex 32`",
+        )
+    written = make_token(
+        settings.jwt_secret.get_secret_value(),
+        user=user,
+        groups=groups,
+        expires_in=_read_duration(expires),
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+    )
+    click.echo(written)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def settings(*, as_json: bool) -> None:
+    """List every setting, its variable, its default and what it does."""
+    listed = [
+        {
+            "name": name,
+            "variable": f"{PREFIX}{name.upper()}",
+            "default": _show_default(field.default),
+            "description": field.description or "",
+        }
+        for name, field in Settings.model_fields.items()
+    ]
+    if as_json:
+        import orjson  # noqa: PLC0415
+
+        click.echo(orjson.dumps(listed, option=orjson.OPT_INDENT_2).decode())
+        return
+    for item in listed:
+        default = f" [default: {item['default']}]" if item["default"] is not None else ""
+        click.echo(f"{item['variable']}{default}\n    {item['description']}")
+
+
+@click.command()
+@click.argument("document", metavar="QUERY")
+@click.option("--user", default="local", show_default=True, help="Who asks, for access rules.")
+@click.option("--group", "groups", multiple=True, help="A group of that user; repeat for more.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as `load` gives it.")
+@click.pass_obj
+def query(
+    root: Path | None, document: str, user: str, groups: tuple[str, ...], *, as_json: bool
+) -> None:
+    """Answer QUERY, Cube's query JSON (- reads it from the input), in this process."""
+    from api.rest.answer import encode_load  # noqa: PLC0415  (light command line)
+    from api.rest.request import read_request  # noqa: PLC0415
+    from semantic.project import Project  # noqa: PLC0415
+    from semantic.query.context import SecurityContext  # noqa: PLC0415
+    from semantic.service import SemanticLayer  # noqa: PLC0415
+
+    text = click.get_text_stream("stdin").read() if document == "-" else document
+    asked = read_request("POST", b"", b'{"query":' + _check_json(text) + b"}")
+    chosen = read_settings(root)
+    layer = SemanticLayer.open(
+        Project.open(chosen.project),
+        serving=chosen.serving_path,
+        memory_limit=chosen.memory_limit,
+        timeout_seconds=chosen.query_timeout_seconds,
+    )
+    try:
+        context = SecurityContext(user=user, groups=groups)
+        result = layer.load(asked.query, context, now=datetime.now(UTC))
+        if as_json:
+            click.echo(encode_load(result, asked, layer.catalog))
+            return
+    finally:
+        layer.close()
+    _print_table(result)
+
+
+def _check_json(text: str) -> bytes:
+    import orjson  # noqa: PLC0415
+
+    try:
+        return orjson.dumps(orjson.loads(text))
+    except orjson.JSONDecodeError as malformed:
+        raise QuerySyntaxError(
+            f"the query is not JSON: {malformed}",
+            suggestion="""for example '{"measures": ["flights.count"]}'""",
+        ) from malformed
+
+
+def _print_table(result: Any) -> None:
+    import orjson  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    from api.rest.answer import encode_rows  # noqa: PLC0415
+
+    rows = orjson.loads(encode_rows(result))
+    table = Table()
+    for column in result.columns:
+        table.add_column(
+            column.name, justify="right" if column.type == "number" else "left", overflow="fold"
+        )
+    for row in rows:
+        values = (row[column.name] for column in result.columns)
+        table.add_row(*("" if value is None else str(value) for value in values))
+    Console().print(table)
+    state = result.state
+    click.echo(
+        f"{len(rows)} rows, snapshot {state.snapshot}, built {state.built_at:%Y-%m-%d %H:%M} UTC, "
+        f"quality {state.quality.state}" + (", truncated" if result.truncated else ""),
+        err=True,
+    )
+
+
+def _read_duration(text: str) -> timedelta:
+    match = DURATION.fullmatch(text)
+    if match is None or not int(match[1]):
+        raise click.BadParameter(f"{text!r} is no duration: write 90s, 15m, 8h or 30d")
+    return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+def _show_default(default: object) -> str | None:
+    if default is None or type(default).__name__ == "SecretStr":
+        return None
+    return str(default)

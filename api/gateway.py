@@ -1,0 +1,139 @@
+"""What every door has in common: who asks, the queue, the deadline, the record of what was asked.
+
+A door turns its request into work for the layer and its answer into bytes; both happen in a thread
+of the pool. The gateway makes sure that each query, whatever door it came through and however it
+ended, is counted, logged and written to the query log once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import structlog
+
+from api.auth import Authenticator
+from api.errors import face_of, present
+from api.metrics import Metrics
+from api.offload import Offload
+from api.query_log import FaceName, QueryLog, QueryRecord, name_filters, name_members
+from semantic.engine.result import Result
+from semantic.errors import DucatError
+from semantic.query.context import SecurityContext
+from semantic.query.query import Query
+from semantic.service import SemanticLayer
+from semantic.settings import Settings
+
+T = TypeVar("T")
+log = structlog.stdlib.get_logger("ducat.api")
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks, through which door, and the id that ties the log lines of a request together.
+
+    `gone` starts a wait for the caller to leave; None where nobody can.
+    """
+
+    context: SecurityContext
+    face: FaceName
+    request_id: str
+    gone: Callable[[], Awaitable[object]] | None = None
+
+
+class Gateway:
+    """The layer, and everything between it and the doors."""
+
+    def __init__(self, layer: SemanticLayer, settings: Settings, *, secret: str | None) -> None:
+        """Wire one server; `secret` stands in for a missing `DUCAT_JWT_SECRET`.
+
+        Raises:
+            SettingsError: there is no secret, or it is too short.
+        """
+        self.layer = layer
+        self.settings = settings
+        self.authenticator = Authenticator.of(settings, secret)
+        self.offload = Offload(settings.query_concurrency, settings.query_timeout_seconds)
+        self.query_log = QueryLog(settings.query_log_path)
+        self.metrics = Metrics(layer.state)
+
+    async def load(
+        self,
+        query: Query,
+        asker: Asker,
+        encode: Callable[[Result], T],
+        *,
+        now: datetime | None = None,
+    ) -> T:
+        """Answer a query and return what `encode` makes of the result.
+
+        Raises:
+            DucatError: the query was refused or failed; logged already.
+        """
+        asked = QueryRecord(
+            time=now or datetime.now(UTC),
+            request_id=asker.request_id,
+            user=asker.context.user,
+            face=asker.face,
+            members=name_members(query),
+            filtered_by=name_filters(query),
+        )
+
+        def work(cancelled: threading.Event) -> tuple[T, QueryRecord]:
+            result = self.layer.load(query, asker.context, now=asked.time, cancelled=cancelled)
+            answered = replace(
+                asked, rows=result.table.num_rows, snapshot=result.state.snapshot or None
+            )
+            return encode(result), answered
+
+        return await self.run(work, asked, asker)
+
+    async def run(
+        self,
+        work: Callable[[threading.Event], tuple[T, QueryRecord]],
+        asked: QueryRecord,
+        asker: Asker,
+    ) -> T:
+        """Run work in the pool and record how it ended."""
+        start = time.perf_counter()
+        in_flight = self.metrics.in_flight.labels(asked.face)
+        in_flight.inc()
+        record = asked
+        try:
+            answer, record = await self.offload.run(work, gone=asker.gone and asker.gone())
+        except Exception as failure:
+            record = replace(asked, code=present(failure).code)
+            if not isinstance(failure, DucatError) or face_of(failure).status in {500, 503}:
+                log.exception("query failed", request_id=asked.request_id, user=asked.user)
+            raise
+        finally:
+            in_flight.dec()
+            self._record(replace(record, seconds=time.perf_counter() - start))
+        return answer
+
+    def close(self) -> None:
+        """Cancel what runs, wait for it, and close the files."""
+        self.offload.close()
+        self.query_log.close()
+
+    def _record(self, record: QueryRecord) -> None:
+        self.metrics.queries.labels(record.face, record.code).inc()
+        self.metrics.query_seconds.labels(record.face).observe(record.seconds)
+        try:
+            self.query_log.write(record)
+        except OSError as full:
+            log.warning("the query log cannot be written", reason=str(full))
+        log.info(
+            "query",
+            request_id=record.request_id,
+            user=record.user,
+            face=record.face,
+            members=record.members,
+            rows=record.rows,
+            seconds=round(record.seconds, 6),
+            code=record.code,
+        )

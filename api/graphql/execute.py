@@ -1,0 +1,206 @@
+"""One GraphQL request: parsed, limited, validated, executed, and written as bytes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+import structlog
+from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSyntaxError, validate
+from graphql.execution import execute
+from graphql.language import parse
+
+from api.annotation import annotate
+from api.errors import graphql_extensions, present
+from api.gateway import Asker, Gateway
+from api.graphql.limits import MOST_TOKENS, check_cost
+from api.graphql.resolve import Call, RowsExecutor, resolve_cube
+from api.graphql.schema import CubeSchema, build_schema
+from api.graphql.static import describe_meta
+from api.state import describe_answer, describe_state, format_instant
+from semantic.catalog.catalog import Catalog
+from semantic.errors import DucatError, QuerySyntaxError
+
+SCHEMAS_KEPT: Final = 8
+OK: Final = 200
+BAD_REQUEST: Final = 400
+log = structlog.stdlib.get_logger("ducat.graphql")
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """The JSON body of a GraphQL request."""
+
+    query: str
+    variables: dict[str, Any]
+    operation: str | None
+
+
+def read_graphql(body: bytes) -> GraphQLRequest:
+    """Return the request in a POST's body.
+
+    Raises:
+        QuerySyntaxError: the body is not a GraphQL request.
+    """
+    try:
+        raw = orjson.loads(body)
+    except orjson.JSONDecodeError as malformed:
+        raise QuerySyntaxError(f"the body is not JSON: {malformed}") from malformed
+    if not isinstance(raw, dict) or not isinstance(raw.get("query"), str):
+        raise QuerySyntaxError(
+            'a GraphQL request is a JSON object with a text "query"',
+            suggestion='send {"query": "{ cube { ... } }"}',
+        )
+    variables = raw.get("variables") or {}
+    operation = raw.get("operationName") or None
+    if not isinstance(variables, dict) or not isinstance(operation, str | None):
+        raise QuerySyntaxError('"variables" is an object, and "operationName" a text')
+    return GraphQLRequest(raw["query"], variables, operation)
+
+
+class GraphQLFace:
+    """Answers GraphQL requests; keeps the schemas of the catalogs that callers see."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._schemas: OrderedDict[tuple[str, ...], CubeSchema] = OrderedDict()
+
+    async def answer(self, request: GraphQLRequest, asker: Asker) -> tuple[int, bytes]:
+        """Return the status and the body of the answer."""
+        visible = self._gateway.layer.visible(asker.context)
+        whole = self._gateway.layer.catalog
+        cubes = self._schema(visible, whole)
+        try:
+            document = parse(request.query, max_tokens=MOST_TOKENS)
+            check_cost(document)
+        except GraphQLSyntaxError as malformed:
+            return BAD_REQUEST, _write_errors([malformed], "GRAPHQL_PARSE_FAILED")
+        except RecursionError:
+            deep = QuerySyntaxError("the query is nested too deeply to be read")
+            return BAD_REQUEST, _write_errors([GraphQLError(deep.message, original_error=deep)])
+        except DucatError as refused:
+            wrapped = GraphQLError(refused.message, original_error=refused)
+            return BAD_REQUEST, _write_errors([wrapped])
+        invalid = validate(cubes.schema, document)
+        if invalid:
+            return BAD_REQUEST, _write_errors(invalid, "GRAPHQL_VALIDATION_FAILED")
+        call = Call(
+            self._gateway, asker, visible, whole, cubes.owners, _variables(document, request)
+        )
+        executed = execute(
+            cubes.schema,
+            document,
+            context_value=call,
+            variable_values=request.variables,
+            operation_name=request.operation,
+            executor_class=RowsExecutor,
+        )
+        result = executed if isinstance(executed, ExecutionResult) else await executed
+        return _write_result(result, call)
+
+    def _schema(self, visible: Catalog, whole: Catalog) -> CubeSchema:
+        names = (
+            name
+            for owner in (*visible.cubes.values(), *visible.views.values())
+            for name in (owner.name, *_member_names(owner))
+        )
+        key = (whole.version, *names)
+        found = self._schemas.get(key)
+        if found is None:
+            found = build_schema(
+                visible,
+                whole,
+                resolve_cube=resolve_cube,
+                resolve_meta=lambda _, info: describe_meta(
+                    info.context.visible, info.context.whole
+                ),
+                resolve_freshness=lambda _, info: _freshness(info.context),
+            )
+            self._schemas[key] = found
+            while len(self._schemas) > SCHEMAS_KEPT:
+                self._schemas.popitem(last=False)
+        self._schemas.move_to_end(key)
+        return found
+
+
+def _member_names(owner: Any) -> list[str]:
+    if hasattr(owner, "members"):
+        return list(owner.members)
+    return [*owner.measures, *owner.dimensions, *owner.segments]
+
+
+def _freshness(call: Call) -> dict[str, Any]:
+    state = call.gateway.layer.state()
+    return describe_state(state) | {
+        "isLastGood": any(check.state == "failed" for _, check in state.newest_check)
+    }
+
+
+def _variables(document: DocumentNode, request: GraphQLRequest) -> dict[str, Any]:
+    """Return the variables as they were written: the defaults of the operation, then the given."""
+    written: dict[str, Any] = {}
+    for definition in document.definitions:
+        for variable in getattr(definition, "variable_definitions", None) or ():
+            if variable.default_value is not None:
+                written[variable.variable.name.value] = variable.default_value
+    return written | request.variables
+
+
+def _write_result(result: ExecutionResult, call: Call) -> tuple[int, bytes]:
+    body: dict[str, Any] = {}
+    if result.errors:
+        body["errors"] = [_write_error(error, call.asker.request_id) for error in result.errors]
+    body["data"] = result.data
+    if call.results:
+        annotation: dict[str, dict[str, Any]] = {}
+        for answer in call.results.values():
+            for kind, items in annotate(answer, call.whole).items():
+                annotation.setdefault(kind, {}).update(items)
+        body["extensions"] = {
+            "annotation": annotation,
+            "lastRefreshTime": format_instant(
+                min(answer.state.built_at for answer in call.results.values())
+            ),
+            "ducat": {
+                key: describe_answer(answer)
+                | ({"total": answer.total} if answer.query.total else {})
+                for key, answer in call.results.items()
+            },
+        }
+    ran = result.data is not None or bool(call.results) or _is_execution(result)
+    return (OK if ran else BAD_REQUEST), orjson.dumps(body)
+
+
+def _is_execution(result: ExecutionResult) -> bool:
+    """Whether the errors come from resolvers, not from variables or a missing operation."""
+    return any(error.path for error in result.errors or ())
+
+
+def _write_errors(errors: list[Any], code: str | None = None) -> bytes:
+    written = [_write_error(error, None) for error in errors]
+    if code is not None:
+        for error in written:
+            error["extensions"] = {"code": code}
+    return orjson.dumps({"errors": written})
+
+
+def _write_error(error: GraphQLError, request_id: str | None) -> dict[str, Any]:
+    written: dict[str, Any] = {"message": error.message}
+    cause = error.original_error
+    if cause is not None and not isinstance(cause, GraphQLError):
+        if not isinstance(cause, DucatError):
+            log.error("resolver failed", request_id=request_id, exc_info=cause)
+        shown = present(cause)
+        written["message"] = shown.message
+        written["extensions"] = graphql_extensions(shown)
+        if request_id:
+            written["extensions"]["requestId"] = request_id
+    if error.locations:
+        written["locations"] = [
+            {"line": place.line, "column": place.column} for place in error.locations
+        ]
+    if error.path:
+        written["path"] = error.path
+    return written

@@ -1,0 +1,112 @@
+"""Synchronous work in threads: so many at once, so many waiting, each with a deadline.
+
+The layer is synchronous, the doors are not. `Offload.run` waits for one of `concurrency` slots and
+runs the work in a thread of its own pool. A slot is given back when the *thread* is done, not when
+the caller stops waiting: work that ignores its cancellation keeps its slot, so threads never pile
+up behind a server that looks idle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final, TypeVar
+
+from api.errors import BusyError
+from semantic.errors import QueryCancelledError, QueryTimeoutError
+
+T = TypeVar("T")
+
+WAITING_PER_SLOT: Final = 16  # a dashboard opens with a dozen charts at once
+GRACE_SECONDS: Final = 2.0  # the engine stops itself at the deadline; then we stop waiting for it
+
+
+class Offload:
+    """A pool of threads with a bounded queue before it."""
+
+    def __init__(self, concurrency: int, deadline_seconds: float) -> None:
+        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="query")
+        self._slots = asyncio.Semaphore(concurrency)
+        self._places = concurrency * (1 + WAITING_PER_SLOT)
+        self._deadline = deadline_seconds
+        self._running: set[threading.Event] = set()
+        self._taken = 0
+
+    async def run(
+        self,
+        work: Callable[[threading.Event], T],
+        *,
+        gone: Awaitable[object] | None = None,
+    ) -> T:
+        """Run `work(cancelled)` in a thread and return what it returns.
+
+        `gone` completes when the caller goes away; `cancelled` is set then, and at the deadline,
+        which counts the time spent waiting for a slot.
+
+        Raises:
+            BusyError: as many wait already as may.
+            QueryTimeoutError: the deadline passed.
+            QueryCancelledError: the caller went away.
+        """
+        if self._taken >= self._places:
+            raise BusyError(
+                f"{self._taken} queries run or wait in this process",
+                suggestion="ask again in a few seconds",
+            )
+        self._taken += 1
+        cancelled = threading.Event()
+        self._running.add(cancelled)
+        task = asyncio.ensure_future(self._in_slot(work, cancelled))
+        task.add_done_callback(lambda _: self._leave(cancelled))
+        watch = asyncio.ensure_future(gone) if gone is not None else None
+        awaited = {task} if watch is None else {task, watch}
+        try:
+            await asyncio.wait(
+                awaited,
+                timeout=self._deadline + GRACE_SECONDS,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if task.done():
+                return task.result()
+            cancelled.set()
+            task.add_done_callback(_retrieve)
+            if watch is not None and watch.done():
+                raise QueryCancelledError("the caller went away")
+            raise QueryTimeoutError(
+                f"the query took longer than {self._deadline:g} seconds",
+                suggestion="ask for fewer days or members, or raise DUCAT_QUERY_TIMEOUT_SECONDS",
+            )
+        except asyncio.CancelledError:
+            cancelled.set()
+            task.add_done_callback(_retrieve)
+            raise
+        finally:
+            if watch is not None:
+                watch.cancel()
+                with suppress(asyncio.CancelledError):
+                    await watch
+
+    def close(self) -> None:
+        """Cancel what runs and wait for the threads to notice."""
+        for cancelled in tuple(self._running):
+            cancelled.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    async def _in_slot(self, work: Callable[[threading.Event], T], cancelled: threading.Event) -> T:
+        async with self._slots:
+            if cancelled.is_set():
+                raise QueryCancelledError("the caller went away before the query started")
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work, cancelled)
+
+    def _leave(self, cancelled: threading.Event) -> None:
+        self._running.discard(cancelled)
+        self._taken -= 1
+
+
+def _retrieve(task: asyncio.Future[T]) -> None:
+    """Read the outcome nobody waits for, so that asyncio does not report it as lost."""
+    if not task.cancelled():
+        task.exception()

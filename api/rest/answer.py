@@ -1,0 +1,126 @@
+"""A result as Cube's `load` answers it: the result object around ready-made rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, assert_never
+
+import orjson
+import pyarrow as pa
+
+from api.annotation import annotate
+from api.document import write_document
+from api.encode import Part, join_rows, join_texts, render_column
+from api.members import GRANULARITIES
+from api.rest.request import CacheMode, LoadRequest, ResponseFormat
+from api.state import describe_answer, format_instant
+from semantic.catalog.catalog import Catalog
+from semantic.engine.result import Result, ResultColumn
+from semantic.query.query import DEFAULT_LIMIT, Query
+
+ORDER_OF_GRANULARITIES: Final = {name: place for place, name in enumerate(GRANULARITIES)}
+
+
+def encode_load(result: Result, request: LoadRequest, catalog: Catalog) -> bytes:
+    """Return the body of an answer to `load`."""
+    answer = encode_result(result, request.form, request.cache_mode, catalog)
+    if not request.multi:
+        return answer
+    query = describe_query(result.query, request.cache_mode)
+    return orjson.dumps(
+        {
+            "queryType": "regularQuery",
+            "results": [orjson.Fragment(answer)],
+            "pivotQuery": query | {"queryType": "regularQuery"},
+            "slowQuery": False,
+        }
+    )
+
+
+def encode_result(
+    result: Result, form: ResponseFormat, cache_mode: CacheMode, catalog: Catalog
+) -> bytes:
+    """Return Cube's result object, keys in Cube's order, and our `ducat` before the data."""
+    body: dict[str, Any] = {
+        "query": describe_query(result.query, cache_mode),
+        "lastRefreshTime": format_instant(result.state.built_at),
+        "annotation": annotate(result, catalog),
+        "dataSource": "default",
+        "dbType": "duckdb",
+        "external": False,
+        "slowQuery": False,
+    }
+    if result.query.total:
+        body["total"] = result.total
+    body["ducat"] = describe_answer(result)
+    body["data"] = orjson.Fragment(encode_rows(result, form))
+    return orjson.dumps(body)
+
+
+def encode_rows(result: Result, form: ResponseFormat = "default") -> bytes:
+    """Return the rows in one of Cube's three forms."""
+    keys, columns = _keyed_columns(result)
+    rows = result.table.num_rows
+    match form:
+        case "default":
+            return b"[" + join_rows(_object_parts(keys, columns), rows) + b"]"
+        case "compact" | "columnar" if rows == 0:
+            return b'{"members":[],"dataset":[]}' if form == "compact" else _EMPTY_COLUMNS
+        case "compact":
+            parts: list[Part] = []
+            for place, column in enumerate(columns):
+                parts += ["," if place else "[", column]
+            dataset = join_rows([*parts, "]"], rows)
+            return b'{"members":' + orjson.dumps(keys) + b',"dataset":[' + dataset + b"]}"
+        case "columnar":
+            lists = b",".join(b"[" + join_texts(column) + b"]" for column in columns)
+            return b'{"members":' + orjson.dumps(keys) + b',"columns":[' + lists + b"]}"
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+_EMPTY_COLUMNS: Final = b'{"members":[],"columns":[]}'
+
+
+def describe_query(query: Query, cache_mode: CacheMode = "stale-if-slow") -> dict[str, Any]:
+    """Return the query as Cube echoes it: every default filled in."""
+    limit = DEFAULT_LIMIT if query.limit is None else query.limit
+    return write_document(query) | {
+        "limit": limit,
+        "rowLimit": limit,
+        "offset": query.offset,
+        "cacheMode": cache_mode,
+    }
+
+
+def _keyed_columns(result: Result) -> tuple[list[str], list[pa.LargeStringArray]]:
+    """Return the keys of a row and their columns: the SQL order, then Cube's extra keys.
+
+    A time dimension with a granularity is repeated under its plain name, with the finest
+    granularity asked, unless the plain dimension is a column of its own.
+    """
+    texts = [
+        render_column(result.table.column(place), column.type)
+        for place, column in enumerate(result.columns)
+    ]
+    keys = [column.name for column in result.columns]
+    finest: dict[str, tuple[int, pa.LargeStringArray]] = {}
+    for column, text in zip(result.columns, texts, strict=True):
+        if column.granularity is None or column.member in keys:
+            continue
+        rank = _rank(column)
+        if column.member not in finest or rank < finest[column.member][0]:
+            finest[column.member] = (rank, text)
+    return [*keys, *finest], [*texts, *(text for _, text in finest.values())]
+
+
+def _rank(column: ResultColumn) -> int:
+    """Fine before coarse; custom granularities, whose length is not comparable, last."""
+    return ORDER_OF_GRANULARITIES.get(column.granularity or "", len(ORDER_OF_GRANULARITIES))
+
+
+def _object_parts(keys: Sequence[str], columns: Sequence[pa.LargeStringArray]) -> list[Part]:
+    parts: list[Part] = []
+    for place, (key, column) in enumerate(zip(keys, columns, strict=True)):
+        parts += [f"{',' if place else '{'}{orjson.dumps(key).decode()}:", column]
+    return [*parts, "}"]

@@ -1,0 +1,138 @@
+"""`ducat serve`: the metrics server as a process."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
+
+import click
+
+from api.errors import PortInUseError
+from semantic.errors import SettingsError
+from semantic.project import Project
+from semantic.settings import Settings, read_settings
+
+GRACE_SECONDS: Final = 4
+BACKLOG: Final = 2048
+
+
+@click.command()
+@click.option("--host", help="Address to listen on (default: DUCAT_HOST, else 127.0.0.1).")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port (default: DUCAT_PORT, else 4000; 0: any)."
+)
+@click.pass_obj
+def serve(root: Path | None, host: str | None, port: int | None) -> None:
+    """Serve the metrics over REST, GraphQL and SQL until SIGTERM or Ctrl-C."""
+    settings = read_settings(root)
+    project = Project.open(settings.project)
+    secret = None if settings.jwt_secret else _make_secret(settings)
+    listener = listen(
+        settings.host if host is None else host, settings.port if port is None else port
+    )
+    run_server(settings, project, listener, secret)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a bound socket.
+
+    Raises:
+        PortInUseError: another process has the port.
+        SettingsError: the address is none of this machine's, or the port may not be taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as refused:
+        listener.close()
+        if refused.errno == errno.EADDRINUSE:
+            raise PortInUseError(
+                f"port {port} on {host} is in use by another process",
+                suggestion="stop that process, or choose another: `ducat serve --port 0` takes any",
+            ) from refused
+        raise SettingsError(
+            f"cannot listen on {host} port {port}: {refused.strerror or refused}",
+            suggestion="give an address of this machine, such as 127.0.0.1 or 0.0.0.0",
+        ) from refused
+    return listener
+
+
+def run_server(
+    settings: Settings, project: Project, listener: socket.socket, secret: str | None
+) -> None:
+    """Serve on the socket until a signal, then finish what runs and return."""
+    import uvicorn  # noqa: PLC0415  (heavy, and the command line must be light)
+
+    from api.app import create_app  # noqa: PLC0415
+    from api.logs import configure_logs  # noqa: PLC0415
+    from semantic.service import SemanticLayer  # noqa: PLC0415
+
+    configure_logs(settings)
+    layer = SemanticLayer.open(
+        project,
+        serving=settings.serving_path,
+        memory_limit=settings.memory_limit,
+        timeout_seconds=settings.query_timeout_seconds,
+    )
+    try:
+        app = create_app(layer, settings, secret=secret, project=project)
+        config = uvicorn.Config(
+            app,  # type: ignore[arg-type]
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _leave)
+        _announce(listener)
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        layer.close()
+        listener.close()
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    """End the process in order: uvicorn sends the signal again once everything is finished."""
+    del number, frame
+    sys.exit(0)
+
+
+def _announce(listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(f"Ducat answers at http://{shown}:{port} (Ctrl-C stops it)", err=True)
+
+
+def _make_secret(settings: Settings) -> str:
+    from api.auth import make_secret, make_token  # noqa: PLC0415
+
+    if settings.environment == "production":
+        raise SettingsError(
+            "DUCAT_JWT_SECRET is not set, and DUCAT_ENVIRONMENT is production",
+            suggestion="set it to the output of `openssl rand -hex 32`",
+        )
+    secret = make_secret()
+    token = make_token(
+        secret,
+        user="developer",
+        issuer=settings.jwt_issuer,
+        audience=settings.jwt_audience,
+    )
+    click.echo(
+        "DUCAT_JWT_SECRET is not set: tokens of this run are signed with a new secret.\n"
+        f"  a token for this run: {token}\n"
+        f"  to keep tokens, set:  export DUCAT_JWT_SECRET={secret}\n"
+        "  and make more with:   ducat token USER",
+        err=True,
+    )
+    return secret
