@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from api.auth import make_token
-from dashboards.superset_process import prepare_commands
+from dashboards.superset_process import SupersetSite, prepare
 from deploy.demo import processes
 from deploy.demo.faces import Doors
 from deploy.demo.orchestrator import run_deployment
@@ -83,7 +83,6 @@ def plan_site(project: Path, home: Path) -> Site:
         "jwt_secret": secrets.token_urlsafe(48),
         "superset_secret": secrets.token_urlsafe(48),
         "superset_guest_secret": secrets.token_urlsafe(48),
-        "superset_password": secrets.token_urlsafe(12),
         "superset_home": str(home / "superset"),
         "superset_database": f"sqlite:///{home / 'superset' / 'superset.db'}?check_same_thread=false",
         "prefect_database": f"sqlite+aiosqlite:///{home / 'prefect' / 'prefect.db'}",
@@ -137,7 +136,7 @@ def start_platform(project: Path, home: Path, *, days: int, steps: Steps) -> Ite
             processes.wait_until_healthy(process, url, seconds=seconds)
 
         pool = stack.enter_context(ThreadPoolExecutor(1))
-        superset_ready = pool.submit(_prepare_superset, site, superset_bin)
+        superset_ready = pool.submit(prepare, project / SUPERSET_ENVIRONMENT, home / "superset")
         prefect_port = int(site.values["prefect_port"])
         prefect = start(PREFECT_SERVER, prefect_port)
         sources, ready_file = _start_sources(site, days)
@@ -159,13 +158,18 @@ def start_platform(project: Path, home: Path, *, days: int, steps: Steps) -> Ite
             ducat = start(DUCAT, ducat_port)
             wait(ducat, DUCAT, ducat_port, 60)
         with steps.step("Superset set-up", "database, roles, admin"):
-            superset_ready.result()
+            superset_site = superset_ready.result()
         superset_port = int(site.values["superset_port"])
         with steps.step("Superset", site.values["superset_url"]):
-            superset = start(SUPERSET, superset_port, folder=superset_bin)
+            superset = start(
+                SUPERSET,
+                superset_port,
+                {"SUPERSET_SECRET_KEY": superset_site.secret_key},
+                folder=superset_bin,
+            )
             wait(superset, SUPERSET, superset_port, 180)
         with steps.step("dashboards", "published through the plug-in"):
-            _publish_dashboards(site)
+            _publish_dashboards(site, superset_site)
         yield Platform(
             doors=Doors(
                 project=project,
@@ -173,8 +177,8 @@ def start_platform(project: Path, home: Path, *, days: int, steps: Steps) -> Ite
                 ducat_url=site.values["ducat_url"],
                 token=make_token(site.values["jwt_secret"], user="demo", groups=("analysts",)),
                 superset_url=site.values["superset_url"],
-                superset_user="admin",
-                superset_password=site.values["superset_password"],
+                superset_user=superset_site.admin_user,
+                superset_password=superset_site.admin_password,
             ),
             prefect_url=site.values["prefect_url"],
             docs=home / "quality" / "docs" / "index.html",
@@ -211,20 +215,7 @@ def _wait_for_sources(process: Process, ready_file: Path) -> dict[str, str]:
     return urls
 
 
-def _prepare_superset(site: Site, folder: Path) -> None:
-    service = SUPERSET.fill({**site.values, "port": "0"})
-    for name, command in prepare_commands("admin", site.values["superset_password"]):
-        processes.run(
-            f"superset {name}",
-            (str(folder / command[0]), *command[1:]),
-            environment=site.environment(service.environment),
-            folder=site.project,
-            log=site.logs / "superset-set-up.log",
-            seconds=300,
-        )
-
-
-def _publish_dashboards(site: Site) -> None:
+def _publish_dashboards(site: Site, superset: SupersetSite) -> None:
     token = make_token(site.values["jwt_secret"], user="superset", groups=())
     processes.run(
         "dashboards publish",
@@ -234,8 +225,8 @@ def _publish_dashboards(site: Site) -> None:
                 "DUCAT_PROJECT": str(site.project),
                 "DUCAT_HOME": str(site.home),
                 "DUCAT_SUPERSET_URL": site.values["superset_url"],
-                "DUCAT_SUPERSET_USER": "admin",
-                "DUCAT_SUPERSET_PASSWORD": site.values["superset_password"],
+                "DUCAT_SUPERSET_USER": superset.admin_user,
+                "DUCAT_SUPERSET_PASSWORD": superset.admin_password,
                 "DUCAT_SUPERSET_SOURCE_URL": site.values["ducat_url"],
                 "DUCAT_SUPERSET_SOURCE_TOKEN": token,
             }

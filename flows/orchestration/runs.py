@@ -73,9 +73,7 @@ def open_workshop(pipeline: str) -> Workshop:
             f"no pipeline {pipeline!r} in {project.pipelines}",
             suggestion=suggest(pipeline, pipelines) or f"there are: {', '.join(pipelines)}",
         )
-    return Workshop(
-        settings, project, pipelines[pipeline], Lake.from_environment(settings.lake_uri)
-    )
+    return Workshop(settings, project, pipelines[pipeline], Lake.at(settings.lake_uri))
 
 
 def _is_worth_retrying(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
