@@ -37,6 +37,6 @@ DUCKDB_AGGREGATES: Final = frozenset(
 
 def is_aggregate(node: exp.Expr) -> bool:
     """Return whether the node is a call of an aggregate function."""
-    if isinstance(node, exp.AggFunc):
+    if isinstance(node, exp.AggFunc | exp.RowNumber):
         return True
     return isinstance(node, exp.Anonymous) and node.name.lower() in DUCKDB_AGGREGATES

@@ -32,9 +32,10 @@ from semantic.spec.aggregates import is_aggregate
 from semantic.spec.reader import Text
 from semantic.spec.references import LiteralText, Reference, scan_references
 from semantic.spec.relation import DIALECT, read_tables
+from semantic.spec.survey import Surveyed, survey
 
 MAXIMUM_SNIPPET: Final = 20_000
-MAXIMUM_BRACKETS: Final = 60
+MAXIMUM_BRACKETS: Final = 40
 
 SnippetKind = Literal["row", "aggregate"]
 """`row`: about one row, no aggregate. `aggregate`: about a group of rows."""
@@ -104,9 +105,7 @@ def _check(pieces: tuple[LiteralText | Reference, ...], kind: SnippetKind) -> Sn
     sheet = _Sheet(pieces)
     if len(sheet.text) > MAXIMUM_SNIPPET:
         return _Fault("sql_syntax", "the snippet is too long", 0, f"{MAXIMUM_SNIPPET:,} at most")
-    if sum(map(sheet.text.count, "([{")) > MAXIMUM_BRACKETS * 10 or _depth(sheet.text) > (
-        MAXIMUM_BRACKETS
-    ):
+    if _depth(sheet.text) > MAXIMUM_BRACKETS:
         return _Fault("sql_syntax", "the snippet is nested too deeply", 0)
     tree = _parse(sheet)
     return tree if isinstance(tree, _Fault) else _cut(sheet, tree, kind)
@@ -233,74 +232,75 @@ def _depth(text: str) -> int:
 
 
 def _cut(sheet: _Sheet, tree: exp.Expr, kind: SnippetKind) -> Snippet | _Fault:
-    """Walk the tree for what is refused, then cut the sheet at the places found."""
-    fault = _find_refused(sheet, tree, kind)
+    """Look through the tree for what is refused, then cut the sheet at the places found."""
+    places = survey(tree)
+    if places is None:
+        return _Fault("sql_syntax", "the snippet is nested too deeply", 0)
+    fault = _find_refused(sheet, tree, places, kind)
     if fault is not None:
         return fault
-    seen: dict[int, bool] = {}  # start of a placeholder -> whether inside an aggregate
-    for node in tree.find_all(exp.Identifier):
-        start = node.meta.get("start")
-        if start not in sheet.references:
-            continue
-        column = node.parent
-        if not isinstance(column, exp.Column) or column.parts[0] is not node:
-            reference = sheet.references[start][1]
-            return _Fault(
-                "reference_syntax",
-                f"`{{{'.'.join(reference.path)}}}` stands where no value can stand",
-                reference.offset,
-                "a reference is a value, or a relation with `.column` after it",
-            )
-        seen[start] = _is_aggregated(node)
-    aggregates = any(is_aggregate(node) and not _in_subselect(node) for node in tree.walk())
-    columns = [node for node in tree.find_all(exp.Column) if not _in_subselect(node)]
-    loose = any(
-        not _is_aggregated(column)
-        and (len(column.parts) > 1 or column.parts[0].meta.get("start") not in sheet.references)
-        for column in columns
-    )
-    bare: list[int] = []
-    for column in columns:
-        start = column.parts[0].meta.get("start")
-        if len(column.parts) > 1 or start in sheet.references:
-            continue
-        if not isinstance(start, int):
-            return _Fault("sql_syntax", f"`{column.name}` cannot be located", 0)
-        bare.append(start)
+    seen = {  # start of a placeholder -> whether inside an aggregate
+        place.node.meta["start"]: place.aggregated
+        for place in places
+        if isinstance(place.node, exp.Identifier)
+        and place.node.meta.get("start") in sheet.references
+        and isinstance(place.node.parent, exp.Column)
+        and place.node.parent.parts[0] is place.node
+    }
     for start, (_, reference) in sheet.references.items():
         if start not in seen:
             return _Fault(
                 "reference_syntax",
-                f"`{{{'.'.join(reference.path)}}}` stands inside a string, a quoted name or a comment",
+                f"`{{{'.'.join(reference.path)}}}` stands where no value can stand",
                 reference.offset,
-                "write `\\{` for a literal brace",
+                "not in strings, quoted names and comments; write `\\{` for a literal brace",
             )
+    bare: set[int] = set()
+    loose = False
+    for place in places:
+        column = place.node
+        if not isinstance(column, exp.Column):
+            continue
+        position: int | None = column.parts[0].meta.get("start")
+        referred = position in sheet.references
+        if len(column.parts) == 1 and not referred and not place.nested:
+            if position is None:
+                return _Fault("sql_syntax", f"`{column.name}` cannot be located", 0)
+            bare.add(position)
+        value = referred and len(column.parts) == 1
+        loose = loose or not (value or place.aggregated or (place.nested and not referred))
+    aggregates = any(is_aggregate(place.node) and not place.nested for place in places)
     return Snippet(_parts(sheet, seen, bare), aggregates, loose, read_tables(tree))
 
 
-def _find_refused(sheet: _Sheet, tree: exp.Expr, kind: SnippetKind) -> _Fault | None:
+def _find_refused(
+    sheet: _Sheet, tree: exp.Expr, places: Sequence[Surveyed], kind: SnippetKind
+) -> _Fault | None:
     if isinstance(tree, exp.Star | exp.Tuple) or (
         isinstance(tree, exp.Column) and isinstance(tree.this, exp.Star)
     ):
         return _Fault("sql_not_expression", "a snippet is one value", 0)
-    for node in tree.walk():
+    for place in places:
+        node = place.node
         if isinstance(node, exp.Placeholder | exp.Parameter | exp.SessionParameter):
             return _Fault(
                 "sql_not_expression", "a snippet has no bind parameters", 0,
                 "write the value itself",
             )  # fmt: skip
-        if isinstance(node, exp.Window) and not _in_subselect(node):
+        if place.nested:
+            continue
+        if isinstance(node, exp.Window):
             return _Fault("unsupported", "window functions are not supported in snippets", 0)
-        if not is_aggregate(node) or _in_subselect(node):
+        if not is_aggregate(node):
             continue
         if kind == "row":
             return _Fault(
                 "aggregate_not_allowed",
-                f"`{node.sql(DIALECT, comments=False)[:60]}` aggregates rows, here one row is meant",
+                f"`{_function_name(node)}` aggregates rows, but this is about one row",
                 _offset(sheet, node),
                 "use a measure for it: its type aggregates, its sql is about one row",
             )
-        if _is_aggregated(node) and not isinstance(node.parent, exp.Filter | exp.WithinGroup):
+        if place.aggregated:
             return _Fault(
                 "nested_aggregate", "an aggregate inside an aggregate", _offset(sheet, node)
             )
@@ -312,27 +312,13 @@ def _offset(sheet: _Sheet, node: exp.Expr) -> int:
     return sheet.original(min(starts)) if starts else 0
 
 
-def _is_aggregated(node: exp.Expr) -> bool:
-    parent = node.parent
-    while parent is not None and not isinstance(parent, exp.Query):
-        if is_aggregate(parent) or isinstance(parent, exp.WithinGroup):
-            return True
-        if isinstance(parent, exp.Filter):
-            return True
-        parent = parent.parent
-    return False
+def _function_name(node: exp.Expr) -> str:
+    if isinstance(node, exp.Anonymous):
+        return f"{node.name.upper()}()"
+    return f"{node.sql_name()}()" if isinstance(node, exp.Func) else "aggregate"
 
 
-def _in_subselect(node: exp.Expr) -> bool:
-    parent = node.parent
-    while parent is not None:
-        if isinstance(parent, exp.Select | exp.SetOperation):
-            return True
-        parent = parent.parent
-    return False
-
-
-def _parts(sheet: _Sheet, seen: dict[int, bool], bare: list[int]) -> tuple[SnippetPart, ...]:
+def _parts(sheet: _Sheet, seen: dict[int, bool], columns: set[int]) -> tuple[SnippetPart, ...]:
     parts: list[SnippetPart] = []
     text: list[str] = []
 
@@ -342,7 +328,6 @@ def _parts(sheet: _Sheet, seen: dict[int, bool], bare: list[int]) -> tuple[Snipp
             text.clear()
         parts.append(part)
 
-    columns = set(bare)
     previous = 0
     for token in _TOKENIZER(dialect=DIALECT).tokenize(sheet.text):
         if token.start > previous and previous:

@@ -46,6 +46,7 @@ class ScalarNode:
     value: str
     style: str
     span: Span
+    lines: int = 1
 
     def plain(self) -> str | int | float | bool | None:
         """Return the value by YAML 1.2: quoted is text, plain may be a number, boolean or null."""
@@ -62,9 +63,9 @@ class ScalarNode:
     def place(self, offset: int) -> Span:
         """Return where the character at `offset` of the value stands, as well as can be known."""
         before = self.value[:offset]
-        if self.style in {"|", ">"}:
+        if self.style == "|":
             return Span(self.span.file, self.span.line + 1 + before.count("\n"), 1)
-        if "\n" in before:
+        if self.lines > 1:  # folded: the value no longer tells the lines apart
             return self.span
         quote = 1 if self.style else 0
         return Span(self.span.file, self.span.line, self.span.column + quote + offset)
@@ -216,7 +217,7 @@ class _TreeReader:
         node: Node
         match event:
             case yaml.ScalarEvent():
-                node = ScalarNode(event.value, _style(event), span)
+                node = ScalarNode(event.value, _style(event), span, _count_lines(event))
             case yaml.SequenceStartEvent():
                 node = SequenceNode(tuple(self._items(events, depth)), span)
             case _:
@@ -282,13 +283,18 @@ class _TreeReader:
         return _RefusedError(Problem(code, message, self._span(event), suggestion))
 
 
+def _count_lines(event: yaml.ScalarEvent) -> int:
+    start, end = event.start_mark, event.end_mark
+    return end.line - start.line + 1 if start and end else 1
+
+
 def _style(event: yaml.ScalarEvent) -> str:
     style = event.style
     return "" if style in {None, ""} else str(style)
 
 
 def _yaml_hint(said: str) -> str | None:
-    if "'\\t'" in said:
+    if "'\\t'" in said or "tab character" in said:
         return "indent with spaces, not tabs"
     if "mapping values are not allowed" in said:
         return "put a text that contains `: ` in quotes"

@@ -1,0 +1,89 @@
+"""`ducat validate` and `ducat explain`: the model and its answers, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from semantic.catalog.catalog import Catalog
+    from semantic.errors import ModelError
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+@click.pass_context
+def validate(ctx: click.Context, *, as_json: bool) -> None:
+    """Check the model: every problem with its place, or a summary. Exit code 1 on problems."""
+    import orjson  # noqa: PLC0415 - `ducat --help` imports every command's module
+
+    from semantic.catalog.load import load_catalog  # noqa: PLC0415
+    from semantic.errors import ModelError  # noqa: PLC0415
+    from semantic.project import Project  # noqa: PLC0415
+    from semantic.settings import read_settings  # noqa: PLC0415
+
+    project = Project.open(read_settings(ctx.find_object(Path)).project)
+    try:
+        catalog = load_catalog(project.model)
+    except ModelError as invalid:
+        if as_json:
+            click.echo(orjson.dumps(describe_problems(invalid, project.root, project.model)))
+        else:
+            for line in format_problems(invalid, project.root, project.model):
+                click.echo(line, err=True)
+        ctx.exit(1)
+    counts = count_members(catalog)
+    if as_json:
+        click.echo(orjson.dumps({"valid": True, "version": catalog.version, **counts}))
+    else:
+        listed = ", ".join(f"{number} {noun}" for noun, number in counts.items())
+        click.echo(f"the model is valid: {listed}")
+
+
+def count_members(catalog: Catalog) -> dict[str, int]:
+    """Return how many cubes, views and members there are; inherited members count."""
+    cubes = catalog.cubes.values()
+    return {
+        "cubes": len(catalog.cubes),
+        "views": len(catalog.views),
+        "measures": sum(len(cube.measures) for cube in cubes),
+        "dimensions": sum(len(cube.dimensions) for cube in cubes),
+        "segments": sum(len(cube.segments) for cube in cubes),
+    }
+
+
+def describe_problems(invalid: ModelError, root: Path, model: Path) -> dict[str, Any]:
+    """Return the problems as JSON; `file` is relative to the project folder."""
+    return {
+        "valid": False,
+        "problems": [
+            {
+                "code": problem.code,
+                "message": problem.message,
+                "suggestion": problem.suggestion,
+                "file": _shown(problem.span.file, root, model) if problem.span else None,
+                "line": problem.span.line if problem.span else None,
+                "column": problem.span.column if problem.span else None,
+            }
+            for problem in invalid.problems
+        ],
+    }
+
+
+def format_problems(invalid: ModelError, root: Path, model: Path) -> Iterator[str]:
+    """Yield a line per problem and suggestion, as editors and terminals make links of."""
+    for problem in invalid.problems:
+        span = problem.span
+        place = f"{_shown(span.file, root, model)}:{span.line}:{span.column}: " if span else ""
+        yield f"{place}{problem.code}: {problem.message}"
+        if problem.suggestion:
+            yield f"  hint: {problem.suggestion}"
+    count = len(invalid.problems)
+    yield f"{count} {'problem' if count == 1 else 'problems'}"
+
+
+def _shown(file: str, root: Path, model: Path) -> str:
+    return (model.relative_to(root) / file).as_posix()
