@@ -10,6 +10,7 @@ FlowError
 ├─ LakeError                a lake table cannot be read or written
 │  ├─ LakeConflictError       another writer kept winning
 │  └─ DiskFullError           no space left; nothing was half-written
+├─ TransformError           a transform's rows break what it promises (key, day, column types)
 ├─ GateFailedError          a contract does not hold; the last good tables stay in service
 └─ BackfillError            the range asked for is not one
 """
@@ -77,6 +78,12 @@ class DiskFullError(LakeError):
     """No space is left; nothing was half-written."""
 
     code = "disk_full"
+
+
+class TransformError(FlowError):
+    """The rows that a transform computes break what it promises: its key, its day or its types."""
+
+    code = "invalid_transform"
 
 
 class GateFailedError(FlowError):

@@ -140,15 +140,25 @@ class Lake:
                 )
                 return 0
             version = table.version() + 1
-            write_deltalake(
-                table,
-                data,
-                mode=mode,
-                predicate=predicate,
-                schema_mode=schema_mode,
-                storage_options=options,
-                commit_properties=properties,
-            )
+            if mode == "append":
+                write_deltalake(
+                    table,
+                    data,
+                    mode="append",
+                    schema_mode="merge" if schema_mode else None,
+                    storage_options=options,
+                    commit_properties=properties,
+                )
+            else:
+                write_deltalake(
+                    table,
+                    data,
+                    mode="overwrite",
+                    predicate=predicate,
+                    schema_mode=schema_mode,
+                    storage_options=options,
+                    commit_properties=properties,
+                )
         return version
 
     def _open(self, uri: str, version: int | None) -> DeltaTable | None:

@@ -58,8 +58,9 @@ class Transform:
     `build` takes the tables named in `inputs` and returns this table's rows. With a `day_column`
     (a date) the table is incremental: `build` sees whole inputs, but only the rows of touched
     days are computed and replaced. `touches` says, for each input with a day of its own, the
-    name of that input's day column; an input that is not named there rebuilds every day when it
-    changes. Without a `day_column` the table is small and replaced whole.
+    name of that input's day column, or a function of that input that gives the day; an input
+    that is not named there rebuilds every day when it changes. Without a `day_column` the table
+    is small and replaced whole.
     """
 
     name: str
@@ -67,7 +68,7 @@ class Transform:
     build: Callable[[Mapping[str, ir.Table]], ir.Table]
     key: tuple[str, ...]
     day_column: str | None = None
-    touches: Mapping[str, str] | None = None
+    touches: Mapping[str, str | Callable[[ir.Table], ir.Value]] | None = None
     event_time: str | None = None  # column with the newest event time (UTC), for freshness
 
 

@@ -1,0 +1,1 @@
+"""The pipelines of this project: content, loaded by path (`flows/discovery.py`)."""
