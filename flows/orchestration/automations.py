@@ -56,7 +56,10 @@ def sync_automations(
 
 def _save_block(number: int, url: str) -> UUID:
     block = SlackWebhook(url=SecretStr(url), notify_type="failure")
-    return block.save(f"ducat-alert-{number}", overwrite=True)
+    saved = block.save(f"ducat-alert-{number}", overwrite=True)
+    # Awaitable only inside an event loop, and this command runs outside one.
+    assert isinstance(saved, UUID)  # noqa: S101
+    return saved
 
 
 def _describe_automations(blocks: Sequence[UUID], silence: timedelta) -> tuple[AutomationCore, ...]:

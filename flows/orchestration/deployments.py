@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import Any
 
 from prefect import serve
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.client.schemas.schedules import CronSchedule
-from prefect.deployments.runner import EntrypointType
+from prefect.deployments.runner import RunnerDeployment
+from prefect.flows import Flow
+from prefect.types.entrypoint import EntrypointType
 
 from flows.errors import OrchestratorError
 from flows.orchestration.automations import TAG, sync_automations
@@ -24,9 +26,6 @@ from flows.orchestration.runs import (
 )
 from flows.pipeline import Pipeline
 
-if TYPE_CHECKING:
-    from prefect.deployments.runner import RunnerDeployment
-
 WATCH_CRON = "*/30 * * * *"
 
 
@@ -36,41 +35,45 @@ def describe_deployments(pipelines: Sequence[Pipeline]) -> tuple[RunnerDeploymen
     One `run` of a pipeline at a time; the next one waits.
     """
     one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
-    found: list[RunnerDeployment] = [
-        watch_freshness.to_deployment(
+    found = [
+        _deploy(
+            watch_freshness,
             name="served-tables",
             description="Are the served tables as young as their contracts promise?",
             schedules=[CronSchedule(cron=WATCH_CRON, timezone="UTC")],
             tags=[TAG],
-            entrypoint_type=EntrypointType.MODULE_PATH,
         )
     ]
     for pipeline in pipelines:
-        tags = [TAG, pipeline.name, *pipeline.tags]
         schedule = pipeline.schedule
+        shared: dict[str, Any] = {
+            "name": pipeline.name,
+            "parameters": {"pipeline": pipeline.name},
+            "tags": [TAG, pipeline.name, *pipeline.tags],
+            "concurrency_limit": one,
+        }
         found.append(
-            run_pipeline.to_deployment(
-                name=pipeline.name,
+            _deploy(
+                run_pipeline,
                 description=f"{pipeline.title}: ingest, transform, check and publish.",
                 schedules=[CronSchedule(cron=schedule.cron, timezone=schedule.timezone)],
-                parameters={"pipeline": pipeline.name},
-                tags=tags,
-                concurrency_limit=one,
-                entrypoint_type=EntrypointType.MODULE_PATH,
+                **shared,
             )
         )
+        steps: tuple[Flow[Any, Any], ...] = (ingest_pipeline, transform_pipeline, publish_pipeline)
         found += [
-            step.to_deployment(
-                name=pipeline.name,
-                description=f"{pipeline.title}: only this step, by hand.",
-                parameters={"pipeline": pipeline.name},
-                tags=tags,
-                concurrency_limit=one,
-                entrypoint_type=EntrypointType.MODULE_PATH,
-            )
-            for step in (ingest_pipeline, transform_pipeline, publish_pipeline)
+            _deploy(step, description=f"{pipeline.title}: only this step, by hand.", **shared)
+            for step in steps
         ]
     return tuple(found)
+
+
+def _deploy(step: Flow[Any, Any], **options: Any) -> RunnerDeployment:
+    # By module path: by file path the script would be a second module with the same flows.
+    made = step.to_deployment(entrypoint_type=EntrypointType.MODULE_PATH, **options)
+    # Awaitable only inside an event loop, and this command runs outside one.
+    assert isinstance(made, RunnerDeployment)  # noqa: S101
+    return made
 
 
 def serve_pipelines(pipelines: Sequence[Pipeline], alert_urls: Sequence[str]) -> None:

@@ -5,24 +5,28 @@
          └─ publish    gold candidate → gate → lake and served file
     watch               is what is served younger than its contracts promise?
 
-What happens to data is in plain functions (`flows.ingest`, `flows.transform`, `flows.gold`); here
+What happens to data is in plain functions (`flows.ingest`, `flows.transform`, `flows.candidate`, `flows.serving`); here
 are retries, concurrency limits, artifacts and events. A flow reads the settings of its process, so
 that a deployment carries no address and no secret.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.concurrency.sync import concurrency
 from prefect.events import emit_event
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
 
+from flows.candidate import Candidate, build_candidate
 from flows.discovery import load_pipelines
 from flows.errors import (
     FlowError,
@@ -32,7 +36,6 @@ from flows.errors import (
     PipelineError,
     SourceDownError,
 )
-from flows.gold import build_candidate, discard, promote
 from flows.ingest import ingest
 from flows.lake import Lake
 from flows.orchestration.artifacts import publish_gate, publish_table_runs
@@ -40,6 +43,7 @@ from flows.orchestration.automations import SLA_CHECKED, SLA_MISSED
 from flows.orchestration.freshness import find_stale
 from flows.orchestration.limits import name_limit
 from flows.pipeline import Pipeline, TableRun
+from flows.serving import discard, promote
 from flows.transform import transform_silver
 from quality.contract import load_contracts
 from quality.gate import GateResult, check_candidate
@@ -84,6 +88,7 @@ def _is_worth_retrying(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) 
 @task(
     name="ingest-source",
     task_run_name="{pipeline}.{source}",
+    cache_policy=NO_CACHE,
     retries=2,
     retry_delay_seconds=[5, 30],
     retry_condition_fn=_is_worth_retrying,
@@ -138,7 +143,7 @@ def ingest_pipeline(pipeline: str) -> None:
         )
 
 
-@task(name="build-silver", task_run_name="{pipeline} silver")
+@task(name="build-silver", task_run_name="{pipeline} silver", cache_policy=NO_CACHE)
 def build_silver(pipeline: str, days: list[date] | None) -> tuple[TableRun, ...]:
     """Rebuild the touched days of each silver table."""
     shop = open_workshop(pipeline)
@@ -159,15 +164,15 @@ def transform_pipeline(pipeline: str, days: list[date] | None = None) -> None:
         publish_table_runs(pipeline, "transform", build_silver(pipeline, days))
 
 
-@task(name="check-contracts", task_run_name="{pipeline} contracts")
-def check_contracts(pipeline: str, candidate: Any) -> GateResult:
-    """Check every contract of the project against a candidate."""
+@task(name="check-contracts", task_run_name="{pipeline} contracts", cache_policy=NO_CACHE)
+def check_contracts(pipeline: str, database: Path, loaded_at: Mapping[str, datetime]) -> GateResult:
+    """Check every contract of the project against the tables in a candidate's file."""
     shop = open_workshop(pipeline)
     return check_candidate(
-        candidate.database,
+        database,
         load_contracts(shop.project.contracts),
         now=datetime.now(UTC),
-        loaded_at=candidate.loaded_at,
+        loaded_at=loaded_at,
         docs=shop.settings.home_path / "quality" / "docs",
     )
 
@@ -190,7 +195,7 @@ def publish_pipeline(pipeline: str, days: list[date] | None = None) -> str:
             days=frozenset(days) if days else None,
         )
         try:
-            result = check_contracts(pipeline, candidate)
+            result = check_contracts(pipeline, candidate.database, _read_load_times(candidate))
             publish_gate(pipeline, result)
             write_checks(serving, result.states())
             if not result.passed:
@@ -208,6 +213,11 @@ def publish_pipeline(pipeline: str, days: list[date] | None = None) -> str:
         payload={"snapshot": snapshot.id, "tables": [table.name for table in snapshot.tables]},
     )
     return snapshot.id
+
+
+def _read_load_times(candidate: Candidate) -> dict[str, datetime]:
+    rebuilt = {change.transform.name: change.loaded_at for change in candidate.tables}
+    return {table.name: table.loaded_at for table in candidate.carried} | rebuilt
 
 
 def _name_failures(result: GateResult) -> str:
