@@ -1,0 +1,167 @@
+"""The dashboard in a real browser: every chart is drawn, from the numbers that the data have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import duckdb
+import pytest
+
+from dashboards.assets import read_assets
+from tests.e2e.superset.browser import Browser
+from tests.e2e.superset.conftest import ROOT, Published, Server
+from tests.e2e.superset.expected import EXPECTED
+
+SCREENSHOT = ROOT / ".ducat" / "screenshots" / "flight-operations.png"
+DRAWN = """
+(() => {
+  const charts = [...document.querySelectorAll('.dashboard-component-chart-holder')];
+  const waiting = document.querySelectorAll('[data-test="loading-indicator"], .loading');
+  return charts.length >= 16 && waiting.length === 0
+    && charts.every(chart => chart.querySelector('canvas, table, .header-line'));
+})()
+"""
+HEADLINES = """
+Object.fromEntries([...document.querySelectorAll('.dashboard-component-chart-holder')]
+  .filter(chart => chart.querySelector('.header-line'))
+  .map(chart => [chart.querySelector('[data-test="editable-title"], .header-title').innerText.trim(),
+                 chart.querySelector('.header-line').innerText.trim()]))
+"""
+
+
+@pytest.fixture(scope="module")
+def charts(superset: Published) -> dict[int, str]:
+    """The file of each chart by Superset's number of it."""
+    files = {
+        asset.title: Path(asset.path).stem
+        for asset in read_assets(ROOT / "dashboards" / "assets").of("charts")
+    }
+    with superset.client("nina") as client:
+        return {
+            int(row["id"]): files[row["slice_name"]]
+            for row in client.rows("/api/v1/chart/")
+            if row["slice_name"] in files
+        }
+
+
+@pytest.fixture(scope="module")
+def shown(superset: Published, browser: Browser, charts: dict[int, str]) -> dict[str, Any]:
+    """The answer that each chart was drawn from, by its file."""
+    browser.answers.clear()
+    browser.open(f"{superset.url}/superset/dashboard/flight-operations/")
+    browser.wait_for(DRAWN, seconds=90)
+    found: dict[str, Any] = {}
+    for answer in browser.answers:
+        parts = urlsplit(answer.url)
+        if parts.path != "/api/v1/chart/data":
+            continue
+        form = json.loads(parse_qs(parts.query).get("form_data", ["{}"])[0])
+        assert answer.status == 200, browser.body(answer)
+        if "slice_id" in form:
+            found[charts[int(form["slice_id"])]] = browser.body(answer)["result"]
+    return found
+
+
+def _rows(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Return rows in one order, numbers to ten digits, so that sums in another order are equal."""
+    return sorted(
+        json.dumps({key: _plain(value) for key, value in row.items()}, sort_keys=True)
+        for row in rows
+    )
+
+
+def _plain(value: Any) -> Any:
+    return float(f"{value:.10g}") if isinstance(value, int | float) else value
+
+
+def _ask(gold: duckdb.DuckDBPyConnection, sql: str) -> list[dict[str, Any]]:
+    cursor = gold.cursor().execute(sql)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def test_there_is_sql_written_by_hand_for_every_chart(charts: dict[int, str]) -> None:
+    assert set(EXPECTED) == set(charts.values())
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_chart_shows_what_hand_written_sql_finds(
+    name: str, shown: dict[str, Any], gold: duckdb.DuckDBPyConnection
+) -> None:
+    answers = shown[name]
+    assert len(answers) == len(EXPECTED[name])
+    for answer, sql in zip(answers, EXPECTED[name], strict=True):
+        assert answer["error"] is None
+        assert answer["data"], "no rows"
+        expected = _ask(gold, sql)
+        if name == "top_routes":  # routes with the same count may stand on either side of the cut
+            assert sorted(row["count"] for row in answer["data"]) == sorted(
+                row["count"] for row in expected
+            )
+            continue
+        assert _rows(answer["data"]) == _rows(expected)
+
+
+def test_the_headlines_say_the_numbers_and_no_chart_shows_an_error(
+    shown: dict[str, Any], browser: Browser, gold: duckdb.DuckDBPyConnection
+) -> None:
+    del shown
+    (row,) = _ask(
+        gold,
+        """
+        select count(*) as flights,
+          count(*) filter (arrival_delay_minutes < 15) / count(arrival_delay_minutes) as on_time,
+          avg(departure_delay_minutes) as delay,
+          count(*) filter (is_cancelled) / count(*) as cancelled
+        from gold.fct_flights
+        """,
+    )
+    headlines = browser.run(HEADLINES)
+    assert headlines["Flights"] == f"{row['flights']:,}"
+    assert headlines["On-time rate"] == f"{row['on_time']:.1%}"
+    assert headlines["Departure delay"] == f"{row['delay']:.1f}"
+    assert headlines["Cancellation rate"] == f"{row['cancelled']:.2%}"
+    text = browser.run("document.body.innerText")
+    for word in ("Error", "error", "Unexpected", "No results", "Waiting on"):
+        assert word not in text
+    browser.screenshot(SCREENSHOT)
+    assert SCREENSHOT.stat().st_size > 50_000
+
+
+def test_the_page_asked_no_other_host(shown: dict[str, Any], browser: Browser) -> None:
+    del shown
+    hosts = {urlsplit(answer.url).hostname for answer in browser.answers}
+    assert hosts - {None, ""} == {"127.0.0.1"}
+
+
+def test_the_server_knows_the_person_who_looks(shown: dict[str, Any], server: Server) -> None:
+    """Superset's token is the service's; the query log names the reader."""
+    del shown
+    records = [json.loads(line) for line in server.query_log.read_text().splitlines()]
+    asked = [record for record in records if record["face"] == "sql" and record["members"]]
+    assert asked
+    assert {record["user"] for record in asked} == {"nina"}
+
+
+def test_a_filter_of_the_dashboard_changes_every_number(
+    superset: Published, browser: Browser, shown: dict[str, Any], gold: duckdb.DuckDBPyConnection
+) -> None:
+    del shown
+    (row,) = _ask(gold, "select count(*) as flights from gold.fct_flights where origin = 'JFK'")
+    state = (
+        "(NATIVE_FILTER-origin:(extraFormData:(filters:!((col:origin,op:IN,val:!(JFK)))),"
+        "filterState:(value:!(JFK)),id:NATIVE_FILTER-origin,ownState:()))"
+    )
+    browser.open(
+        f"{superset.url}/superset/dashboard/flight-operations/?native_filters={quote(state)}"
+    )
+    browser.wait_for(DRAWN, seconds=90)
+    browser.wait(
+        lambda: browser.run(HEADLINES).get("Flights") == f"{row['flights']:,}",
+        "the headline of JFK's flights",
+        seconds=30,
+    )
