@@ -228,27 +228,22 @@ def _link_folder(
     if spec.includes is None:
         return Folder(spec.name, tuple(members))
     chosen: dict[str, None] = {}
-    for text in spec.includes:
-        if text.value in members:
-            chosen[text.value] = None
+    for entry in spec.includes:
+        text = entry.text
+        if entry.whole_path:
+            path = tuple(name.strip() for name in text.value.split("."))
+            found = [name for name, member in members.items() if member.join_path == path]
+            wrong = f"the view takes nothing from `{text.value}`"
         else:
-            problems.append(
-                Problem(
-                    "unknown_reference",
-                    f"folder `{spec.name}` names no member of the view: `{text.value}`",
-                    text.span,
-                    suggest(text.value, members),
-                )
-            )
-    for text in spec.paths:
-        path = tuple(text.value.split("."))
-        found = [name for name, member in members.items() if member.join_path == path]
+            found = [text.value] if text.value in members else []
+            wrong = f"`{text.value}` is no member of the view"
         if not found:
             problems.append(
                 Problem(
-                    "invalid_join_path",
-                    f"folder `{spec.name}`: the view takes nothing from `{text.value}`",
+                    "unknown_reference",
+                    f"folder `{spec.name}`: {wrong}",
                     text.span,
+                    None if entry.whole_path else suggest(text.value, members),
                 )
             )
         chosen.update(dict.fromkeys(found))

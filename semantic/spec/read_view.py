@@ -8,7 +8,7 @@ from semantic.errors import Problem
 from semantic.spec.read_cube import read_labels
 from semantic.spec.reader import MappingReader, Text
 from semantic.spec.source import MappingNode, Node, ScalarNode, SequenceNode
-from semantic.spec.view import FolderSpec, IncludeSpec, ViewCubeSpec, ViewSpec
+from semantic.spec.view import FolderEntrySpec, FolderSpec, IncludeSpec, ViewCubeSpec, ViewSpec
 
 _VIEW_LATER = ("view_group", "view_groups", "access_policy", "filters", "dimensions", "measures",
                "segments", "includes", "excludes")  # fmt: skip
@@ -95,12 +95,11 @@ def _read_folder(node: MappingNode, problems: list[Problem]) -> FolderSpec | Non
         reader.report("missing_key", "a folder has no `name`")
         return None
     if includes is not None and _is_star(includes):
-        return FolderSpec(name, None, (), node.span)
-    members: list[Text] = []
-    paths: list[Text] = []
+        return FolderSpec(name, None, node.span)
+    entries: list[FolderEntrySpec] = []
     for item in includes.items if isinstance(includes, SequenceNode) else ():
         if isinstance(item, ScalarNode):
-            members.append(Text(item.value, item))
+            entries.append(FolderEntrySpec(Text(item.value, item), whole_path=False))
             continue
         if not isinstance(item, MappingNode):
             reader.report("wrong_type", "a member of a folder is a name", item.span)
@@ -108,13 +107,13 @@ def _read_folder(node: MappingNode, problems: list[Problem]) -> FolderSpec | Non
         inner = MappingReader(item, f"an entry of folder `{name}`", problems)
         path = inner.take("join_path")
         if isinstance(path, ScalarNode):
-            paths.append(Text(path.value, path))
+            entries.append(FolderEntrySpec(Text(path.value, path), whole_path=True))
             inner.finish()
         else:
             inner.report("unsupported", "a folder inside a folder is not supported yet")
     if not isinstance(includes, SequenceNode):
         reader.report("missing_key", f"folder `{name}` has no list `includes`")
-    return FolderSpec(name, tuple(members), tuple(paths), node.span)
+    return FolderSpec(name, tuple(entries), node.span)
 
 
 def _names(node: Node | None, key: str, reader: MappingReader) -> tuple[Text, ...]:

@@ -36,12 +36,19 @@ class ViewCubeSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class FolderEntrySpec:
+    """A member of the view by name, or with `whole_path` every member of a join path."""
+
+    text: Text
+    whole_path: bool
+
+
+@dataclass(frozen=True, slots=True)
 class FolderSpec:
-    """A folder. `includes` None means "*"; `paths` are whole join paths to take."""
+    """A folder. `includes` None means "*"."""
 
     name: str
-    includes: tuple[Text, ...] | None
-    paths: tuple[Text, ...]
+    includes: tuple[FolderEntrySpec, ...] | None
     span: Span
 
 
