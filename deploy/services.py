@@ -105,6 +105,9 @@ PREFECT_SERVER: Final = Service(
         "PREFECT_SERVER_API_HOST": "{host}",
         "PREFECT_SERVER_API_PORT": "{port}",
         "PREFECT_SERVER_UI_API_URL": "{prefect_url}/api",
+        # Pages are unpacked here: the package's own folder belongs to root in an image.
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": "{home}/prefect/ui",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         **NO_TELEMETRY,
     },
     health="/api/health",
@@ -149,6 +152,8 @@ SUPERSET: Final = Service(
         "SUPERSET_METADATA_URI": "{superset_database}",
         "REDIS_URL": "{redis_url}",
         "FLASK_APP": "superset.app:create_app()",
+        # Superset reads dates of other zones as UTC only when its own clock is UTC.
+        "TZ": "UTC",
         **NO_TELEMETRY,
     },
     health="/health",
