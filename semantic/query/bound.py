@@ -1,0 +1,180 @@
+"""A query whose names are members of the catalog and whose values have types.
+
+Views are gone here: every use of a member names a cube's member and the path of joins by which the
+view reaches it; only the columns keep the names that were asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from semantic.catalog.catalog import Dimension, Measure, Segment
+from semantic.query.dates import Instant, Interval
+from semantic.query.query import Query
+
+Granularity = Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year"]
+Value = str | bool | int | float | Decimal | datetime | Instant
+Pattern = Literal["contains", "startsWith", "endsWith"]
+Comparator = Literal[">", ">=", "<", "<="]
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionUse:
+    """A cube's dimension. `path` leads from a view's root to its cube, or is that cube alone."""
+
+    dimension: Dimension
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureUse:
+    """A cube's measure, reached by `path`."""
+
+    measure: Measure
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentUse:
+    """A cube's segment, reached by `path`."""
+
+    segment: Segment
+    path: tuple[str, ...]
+
+
+Use = DimensionUse | MeasureUse
+
+
+@dataclass(frozen=True, slots=True)
+class IsNull:
+    """The member is null, or (`negated`) is not."""
+
+    use: Use
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The member equals one of the values, or is null when `null` was among them.
+
+    Negated: it equals none of them; a null passes, unless `null` was among them.
+    """
+
+    use: Use
+    values: tuple[Value, ...]
+    null: bool
+    negated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The member's text contains, starts or ends with one of the values, ignoring case.
+
+    Nulls behave as in `OneOf`.
+    """
+
+    use: Use
+    pattern: Pattern
+    values: tuple[str, ...]
+    null: bool
+    negated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Compares:
+    """The member is greater or less than one of the values."""
+
+    use: Use
+    comparator: Comparator
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The time lies in the half-open interval; None is unbounded. Negated: outside, or null."""
+
+    use: Use
+    start: Instant | None
+    end: Instant | None
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InSegment:
+    """The segment's condition holds."""
+
+    use: SegmentUse
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """All parts hold."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one part holds."""
+
+    parts: tuple[Condition, ...]
+
+
+Condition = IsNull | OneOf | Matches | Compares | Within | InSegment | AllOf | AnyOf
+
+
+@dataclass(frozen=True, slots=True)
+class BoundColumn:
+    """A column of the answer, labelled as the caller's cube or view labels it."""
+
+    name: str
+    member: str
+    use: Use
+    granularity: Granularity | None
+    title: str
+    short_title: str
+    description: str | None
+    format: str | None
+    currency: str | None
+
+    @property
+    def is_measure(self) -> bool:
+        """Whether the column aggregates; the others are what it is grouped by."""
+        return isinstance(self.use, MeasureUse)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundOrder:
+    """A sort key: the index of a column, or a measure that only a filter mentions."""
+
+    key: int | MeasureUse
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BoundQuery:
+    """A query that can be answered.
+
+    `columns`: dimensions, then time dimensions with a granularity, then measures. `rows` are the
+    conditions on rows (dimensions, segments, date ranges), `groups` those on measures. `ranges`
+    are the date ranges as they were understood. `defaulted` is True when the limit is ours.
+    """
+
+    query: Query
+    columns: tuple[BoundColumn, ...]
+    rows: tuple[Condition, ...]
+    groups: tuple[Condition, ...]
+    ranges: tuple[Interval | None, ...]
+    order: tuple[BoundOrder, ...]
+    limit: int | None
+    defaulted: bool
+    offset: int
+    timezone: str
+
+    @property
+    def grouping(self) -> tuple[BoundColumn, ...]:
+        """The columns that a row of the answer stands for."""
+        return tuple(column for column in self.columns if not column.is_measure)

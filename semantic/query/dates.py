@@ -1,0 +1,205 @@
+"""Dates as people write them, as half-open intervals of exact instants.
+
+Everything here is a pure function of the text, `now` and the time zone. A day, month or year is one
+of the caller's wall clock; seconds, minutes and hours are real time, so "last 3 hours" is three
+hours also when the clocks change.
+
+An end is inclusive to its last microsecond: a range that ends on 2024-01-31 ends *before*
+2024-02-01T00:00, so that 23:59:59.9995 is inside. An end with a time of day includes that
+millisecond (that microsecond, when it is written with more than three digits), as Cube's closed
+intervals of milliseconds do.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
+
+from semantic.errors import QuerySyntaxError
+
+Unit = Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year"]
+
+_UNIT: Final = r"(second|minute|hour|day|week|month|quarter|year)"
+_ONE: Final = re.compile(rf"(this|last|next) {_UNIT}")
+_SEVERAL: Final = re.compile(rf"(last|next) (\d{{1,6}}) {_UNIT}s?")
+_FROM_TO: Final = re.compile(r"from (.+?) to (.+)")
+_AWAY: Final = re.compile(rf"(\d{{1,6}}) {_UNIT}s? (ago|from now)")
+_DAYS: Final = {"yesterday": -1, "today": 0, "now": 0, "tomorrow": 1}
+_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MOMENT: Final = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}(?::\d{2})?)(?:\.(\d{1,9}))?\s?([Zz]|[+-]\d{2}:?\d{2})?"
+)
+_REAL_TIME: Final[dict[str, timedelta]] = {
+    "second": timedelta(seconds=1),
+    "minute": timedelta(minutes=1),
+    "hour": timedelta(hours=1),
+}
+_MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A moment, as the wall clock of the query's time zone shows it and in UTC; both naive."""
+
+    local: datetime
+    utc: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """From `start` up to but not including `end`; empty when it is reversed."""
+
+    start: Instant
+    end: Instant
+
+
+def parse_range(
+    value: str | tuple[str, str] | tuple[str], *, now: datetime, zone: ZoneInfo
+) -> Interval:
+    """Return the interval of a relative text ("last 7 days"), a date, or a start and an end.
+
+    Raises:
+        QuerySyntaxError: it cannot be read.
+    """
+    try:
+        if isinstance(value, tuple):
+            start, _ = _written(value[0], zone)
+            _, end = _written(value[-1], zone)
+        else:
+            start, end = _relative(value, now.astimezone(zone), zone)
+        return Interval(_instant(start), _instant(end))
+    except (OverflowError, ValueError) as invalid:
+        shown = value if isinstance(value, str) else " - ".join(value)
+        raise _unreadable(shown) from invalid
+
+
+def parse_instant(value: str, *, zone: ZoneInfo) -> Instant:
+    """Return the moment that a date (its midnight) or a date with a time of day names.
+
+    Raises:
+        QuerySyntaxError: it cannot be read.
+    """
+    try:
+        return _instant(_written(value, zone)[0])
+    except (OverflowError, ValueError) as invalid:
+        raise _unreadable(value) from invalid
+
+
+def _unreadable(text: str) -> QuerySyntaxError:
+    return QuerySyntaxError(
+        f"Can't parse date: '{text[:100]}'",
+        suggestion='write "last 7 days", "this month", "2024-01-31" or two dates',
+    )
+
+
+def _instant(moment: datetime) -> Instant:
+    return Instant(moment.replace(tzinfo=None, fold=0), moment.astimezone(UTC).replace(tzinfo=None))
+
+
+def _relative(text: str, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    words = " ".join(text.casefold().split())
+    if words in _DAYS and words != "now":
+        day = _shift(_floor(now, "day"), _DAYS[words], "day")
+        return day, _shift(day, 1, "day")
+    if match := _ONE.fullmatch(words):
+        unit = _unit(match[2])
+        start = _shift(_floor(now, unit), {"last": -1, "this": 0, "next": 1}[match[1]], unit)
+        return start, _shift(start, 1, unit)
+    if match := _SEVERAL.fullmatch(words):
+        unit, count = _unit(match[3]), int(match[2])
+        current = _floor(now, unit)
+        if match[1] == "last":
+            return _shift(current, -count, unit), current
+        following = _shift(current, 1, unit)
+        return following, _shift(following, count, unit)
+    if match := _FROM_TO.fullmatch(words):
+        unit = _unit(next((unit for unit in _REAL_TIME if unit in words), "day"))
+        start, _ = _side(match[1], now, zone, unit)
+        _, end = _side(match[2], now, zone, unit)
+        return start, end
+    return _written(text, zone)
+
+
+def _side(words: str, now: datetime, zone: ZoneInfo, unit: Unit) -> tuple[datetime, datetime]:
+    """Return start and end of the `unit` that one side of "from X to Y" falls into."""
+    if words in _DAYS:
+        moment = _shift(now, _DAYS[words], "day")
+    elif match := _AWAY.fullmatch(words):
+        count = int(match[1]) * (-1 if match[3] == "ago" else 1)
+        moment = _shift(now, count, _unit(match[2]))
+    else:
+        return _written(words, zone)
+    start = _floor(moment, unit)
+    return start, _shift(start, 1, unit)
+
+
+def _written(text: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the first moment of what an ISO date or time names, and the first one after it."""
+    text = text.strip()
+    if _DATE.fullmatch(text):
+        day = datetime.fromisoformat(text).replace(tzinfo=zone)
+        return day, _shift(day, 1, "day")
+    match = _MOMENT.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    digits = match[3] or ""
+    moment = datetime.fromisoformat(f"{match[1]}T{match[2]}").replace(
+        microsecond=int(digits[:6].ljust(6, "0"))
+    )
+    if match[4] is None:
+        moment = moment.replace(tzinfo=zone)
+    else:
+        offset = "+00:00" if match[4] in {"Z", "z"} else match[4]
+        moment = datetime.fromisoformat(f"{moment.isoformat()}{offset}").astimezone(zone)
+    milliseconds = 3
+    step = timedelta(microseconds=1 if len(digits) > milliseconds else 1000)
+    return moment, (moment.astimezone(UTC) + step).astimezone(zone)
+
+
+def _unit(name: str) -> Unit:
+    match name:
+        case "second" | "minute" | "hour" | "day" | "week" | "month" | "quarter" | "year":
+            return name
+        case _:
+            raise ValueError(name)
+
+
+def _floor(moment: datetime, unit: Unit) -> datetime:
+    """Return the start of the unit that `moment` lies in; a week starts on Monday."""
+    match unit:
+        case "second":
+            return moment.replace(microsecond=0)
+        case "minute":
+            return moment.replace(second=0, microsecond=0)
+        case "hour":
+            return moment.replace(minute=0, second=0, microsecond=0)
+        case _:
+            day = moment.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    match unit:
+        case "week":
+            return day - timedelta(days=day.weekday())
+        case "month":
+            return day.replace(day=1)
+        case "quarter":
+            return day.replace(month=(day.month - 1) // 3 * 3 + 1, day=1)
+        case "year":
+            return day.replace(month=1, day=1)
+        case _:
+            return day
+
+
+def _shift(moment: datetime, count: int, unit: Unit) -> datetime:
+    """Return `moment` moved by units: real time below a day, the calendar from a day on."""
+    if unit in _REAL_TIME:
+        return (moment.astimezone(UTC) + count * _REAL_TIME[unit]).astimezone(moment.tzinfo)
+    if unit in {"day", "week"}:
+        days = count * (7 if unit == "week" else 1)
+        return (moment + timedelta(days=days)).replace(fold=0)
+    months = moment.year * 12 + moment.month - 1 + count * _MONTHS[unit]
+    year, month = months // 12, months % 12 + 1
+    first = moment.replace(year=year, month=month, day=1, fold=0)
+    following = (first.replace(day=28) + timedelta(days=4)).replace(day=1)
+    return first.replace(day=min(moment.day, (following - timedelta(days=1)).day))

@@ -1,0 +1,189 @@
+"""SemanticLayer: the façade that every face calls, and the only thing of `semantic` it needs.
+
+Everything before the engine is a pure function of the catalog, the query, the caller and `now`. The
+catalog is one immutable value; a reload replaces the reference, and requests that began keep theirs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from semantic.catalog.catalog import Catalog, DimensionType, MeasureType
+from semantic.catalog.load import ModelLoader
+from semantic.compile.compiled import CompiledQuery
+from semantic.compile.statement import compile_plan
+from semantic.engine.execute import Engine
+from semantic.engine.result import AnswerState, Result, ResultColumn
+from semantic.plan.build import build
+from semantic.plan.explain import explain_joins, explain_measures, explain_plan
+from semantic.plan.nodes import Plan
+from semantic.project import Project
+from semantic.query.bind import bind
+from semantic.query.bound import BoundColumn, BoundQuery, DimensionUse, MeasureUse
+from semantic.query.context import SecurityContext
+from semantic.query.members import hide_members
+from semantic.query.query import Query
+
+
+class SemanticLayer:
+    """A model over the served tables. Safe to use from several threads at once."""
+
+    def __init__(self, loader: ModelLoader, engine: Engine) -> None:
+        self._loader = loader
+        self._engine = engine
+        self._reloading = threading.Lock()
+        self._catalog = loader.load()
+        self._visible = hide_members(self._catalog)
+
+    @classmethod
+    def open(
+        cls,
+        project: Project,
+        *,
+        serving: Path,
+        memory_limit: str = "4GB",
+        timeout_seconds: float = 60.0,
+    ) -> SemanticLayer:
+        """Return the layer of a project's model over the tables in `serving`.
+
+        The tables need not be there yet; each query looks for what is in service.
+
+        Raises:
+            ModelError: the model is not usable.
+        """
+        loader = ModelLoader(project.model)
+        engine = Engine(serving, memory_limit=memory_limit, timeout_seconds=timeout_seconds)
+        try:
+            return cls(loader, engine)
+        except BaseException:
+            engine.close()
+            raise
+
+    @property
+    def catalog(self) -> Catalog:
+        """The current model."""
+        return self._catalog
+
+    def reload(self) -> bool:
+        """Read the model's files again; return whether anything changed.
+
+        Raises:
+            ModelError: the files are not usable. The model that was in use stays in use.
+        """
+        with self._reloading:
+            catalog = self._loader.load()
+            if catalog.version == self._catalog.version:
+                return False
+            self._visible, self._catalog = hide_members(catalog), catalog
+            return True
+
+    def load(
+        self,
+        query: Query,
+        context: SecurityContext,
+        *,
+        now: datetime,
+        cancelled: threading.Event | None = None,
+    ) -> Result:
+        """Return the answer.
+
+        Raises:
+            QueryError, UnsupportedError: what was asked cannot be answered.
+            SnapshotError, EngineError: what is served cannot be read, or the query was stopped.
+        """
+        bound, _, compiled = self._prepare(query, context, now)
+        return self._engine.execute(
+            compiled, bound, result_columns(bound.columns), cancelled=cancelled
+        )
+
+    def compile(self, query: Query, context: SecurityContext, *, now: datetime) -> CompiledQuery:
+        """Return the SQL that answers the query, and its values, without running it."""
+        return self._prepare(query, context, now)[2]
+
+    def explain(self, query: Query, context: SecurityContext, *, now: datetime) -> dict[str, Any]:
+        """Return how the query is answered: plan, joins and why, measures, SQL, values, tables."""
+        bound, plan, compiled = self._prepare(query, context, now)
+        return {
+            "plan": explain_plan(plan),
+            "root": plan.rows.tree.root,
+            "joins": explain_joins(plan),
+            "measures": explain_measures(plan),
+            "dateRanges": [
+                None if found is None else [str(found.start.local), str(found.end.local)]
+                for found in bound.ranges
+            ],
+            "sql": compiled.sql,
+            "values": [
+                value if isinstance(value, str | bool | int | float) else str(value)
+                for value in compiled.values
+            ],
+            "tables": list(compiled.tables),
+            "model": self._catalog.version,
+        }
+
+    def visible(self, context: SecurityContext) -> Catalog:  # noqa: ARG002 -- policies come later
+        """Return the model without what this caller may not see."""
+        return self._visible
+
+    def state(self, tables: Iterable[str] | None = None) -> AnswerState:
+        """Return freshness and quality of the named tables, or of all that are in service.
+
+        Raises:
+            SnapshotError: nothing is in service.
+        """
+        return self._engine.state(None if tables is None else tuple(tables))
+
+    def close(self) -> None:
+        """Close the served file."""
+        self._engine.close()
+
+    def _prepare(
+        self, query: Query, _context: SecurityContext, now: datetime
+    ) -> tuple[BoundQuery, Plan, CompiledQuery]:
+        catalog = self._catalog
+        bound = bind(catalog, query, now=now)
+        plan = build(catalog, bound)
+        return bound, plan, compile_plan(catalog, plan, total=query.total)
+
+
+def result_columns(columns: Iterable[BoundColumn]) -> tuple[ResultColumn, ...]:
+    """Return the columns of an answer as faces describe them."""
+    return tuple(_result_column(column) for column in columns)
+
+
+def _result_column(column: BoundColumn) -> ResultColumn:
+    kind: Literal["measure", "dimension", "time_dimension"]
+    type_: DimensionType | MeasureType
+    match column.use:
+        case DimensionUse(dimension):
+            kind, type_ = "dimension", dimension.type
+        case MeasureUse(measure):
+            kind, type_ = "measure", measure.type
+    return ResultColumn(
+        name=column.name,
+        member=column.member,
+        kind="time_dimension" if column.granularity else kind,
+        type=_type(type_),
+        title=column.title,
+        short_title=column.short_title,
+        granularity=column.granularity,
+        description=column.description,
+        format=column.format,
+        currency=column.currency,
+    )
+
+
+def _type(
+    type_: DimensionType | MeasureType,
+) -> Literal["string", "number", "boolean", "time"]:
+    match type_:
+        case "string" | "boolean" | "time":
+            return type_
+        case "geo":
+            return "string"
+        case _:
+            return "number"
