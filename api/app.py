@@ -10,8 +10,10 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
-from api.asgi import App, Front
+from api.asgi import Front
+from api.encode import warm_up
 from api.errors import NoRouteError, error_body, face_of, present
 from api.gateway import Gateway
 from api.graphql.routes import build_routes as build_graphql
@@ -32,7 +34,7 @@ def create_app(
     *,
     secret: str | None = None,
     project: Project | None = None,
-) -> App:
+) -> ASGIApp:
     """Return the ASGI app of one server over `layer`, which the caller closes.
 
     `secret` stands in for a missing `DUCAT_JWT_SECRET`. With `project` its model files are watched
@@ -46,6 +48,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         watcher = ModelWatcher(layer, project, gateway.metrics) if project is not None else None
+        await asyncio.to_thread(warm_up)
         if watcher is not None:
             watcher.start()
         try:
@@ -77,12 +80,12 @@ def create_app(
 
     rest.add_exception_handler(HTTPException, failed)
     rest.add_exception_handler(DucatError, failed)
-    app: App = Front({f"{BASE}/load": LoadApp(gateway)}, rest, gateway.metrics)
+    app: ASGIApp = Front({f"{BASE}/load": LoadApp(gateway)}, rest, gateway.metrics)
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
     if not origins:
         return app
     return CORSMiddleware(
-        app,  # type: ignore[arg-type]
+        app,
         allow_origins=origins,
         allow_methods=["GET", "POST", "OPTIONS"],
         allow_headers=["authorization", "content-type", "x-request-id"],

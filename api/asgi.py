@@ -8,21 +8,16 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 import orjson
 import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import RequestTooLargeError, error_body, face_of, present
 from api.metrics import Metrics
 from semantic.errors import DucatError, QueryCancelledError
-
-Scope = dict[str, Any]
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LARGEST_BODY: Final = 1024 * 1024
 REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
@@ -33,7 +28,7 @@ log = structlog.stdlib.get_logger("ducat.api")
 class Front:
     """Routes a request to its handler, and answers for whatever that one raises."""
 
-    def __init__(self, hot: Mapping[str, App], rest: App, metrics: Metrics) -> None:
+    def __init__(self, hot: Mapping[str, ASGIApp], rest: ASGIApp, metrics: Metrics) -> None:
         self._hot = hot
         self._rest = rest
         self._metrics = metrics

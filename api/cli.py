@@ -73,7 +73,7 @@ class LazyGroup(click.Group):
 @click.option("--traceback", is_flag=True, help="Show the traceback of an unexpected failure.")
 @click.version_option(package_name="ducat", prog_name="ducat")
 @click.pass_context
-def root(ctx: click.Context, project: Path | None, *, traceback: bool) -> None:
+def ducat(ctx: click.Context, project: Path | None, *, traceback: bool) -> None:
     """Ducat: one definition of a metric, the same number in every tool."""
     del traceback  # read by `run`, which catches what a command raises
     ctx.obj = project
@@ -82,7 +82,7 @@ def root(ctx: click.Context, project: Path | None, *, traceback: bool) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
     try:
-        returned = root.main(args=list(arguments), prog_name="ducat", standalone_mode=False)
+        returned = ducat.main(args=list(arguments), prog_name="ducat", standalone_mode=False)
     except click.ClickException as wrong:
         wrong.show()
         return wrong.exit_code

@@ -75,14 +75,16 @@ def query(
     root: Path | None, document: str, user: str, groups: tuple[str, ...], *, as_json: bool
 ) -> None:
     """Answer QUERY, Cube's query JSON (- reads it from the input), in this process."""
+    text = click.get_text_stream("stdin").read() if document == "-" else document
+    checked = _check_json(text)
+
     from api.rest.answer import encode_load  # noqa: PLC0415  (light command line)
     from api.rest.request import read_request  # noqa: PLC0415
     from semantic.project import Project  # noqa: PLC0415
     from semantic.query.context import SecurityContext  # noqa: PLC0415
     from semantic.service import SemanticLayer  # noqa: PLC0415
 
-    text = click.get_text_stream("stdin").read() if document == "-" else document
-    asked = read_request("POST", b"", b'{"query":' + _check_json(text) + b"}")
+    asked = read_request("POST", b"", b'{"query":' + checked + b"}")
     chosen = read_settings(root)
     layer = SemanticLayer.open(
         Project.open(chosen.project),

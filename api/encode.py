@@ -10,7 +10,7 @@ the nesting of the selection for GraphQL.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import orjson
 import pyarrow as pa
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from semantic.errors import InternalError
 
 ColumnType = Literal["string", "number", "boolean", "time"]
-Part = str | pa.LargeStringArray
+Part: TypeAlias = str | pa.LargeStringArray
 
 TEXT: Final = pa.large_string()
 MUST_ESCAPE: Final = r'[\x00-\x1f"\\]'
@@ -161,3 +161,10 @@ def join_texts(texts: pa.LargeStringArray) -> bytes:
 def _wrap(texts: pa.LargeStringArray) -> pa.LargeStringArray:
     quote = pa.scalar('"', TEXT)
     return pc.binary_join_element_wise(quote, texts, quote, pa.scalar("", TEXT))
+
+
+def warm_up() -> None:
+    """Render a value of each kind: Arrow loads its kernels, and pandas if it finds it, only then."""
+    for values, kind in ((["\n"], "string"), ([0.5], "number"), ([True], "boolean")):
+        render_column(pa.chunked_array([values]), kind)
+    render_times(pa.array([0], pa.timestamp("us")), timezone="America/New_York")

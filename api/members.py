@@ -6,9 +6,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from semantic.catalog.catalog import Catalog, Dimension, Granularity, Measure, Segment, View
+from semantic.catalog.catalog import (
+    Catalog,
+    Cube,
+    Dimension,
+    Granularity,
+    Measure,
+    Segment,
+    View,
+)
 
 Kind = Literal["measure", "dimension", "segment"]
+Type = Literal["string", "number", "boolean", "time", "geo"]
+NOT_NUMBERS: Final[Mapping[str, Type]] = {"string": "string", "time": "time", "boolean": "boolean"}
 GRANULARITIES: Final = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
 
 
@@ -19,7 +29,7 @@ class Member:
     owner: str
     name: str
     kind: Kind
-    type: Literal["string", "number", "boolean", "time", "geo"]
+    type: Type
     title: str
     short_title: str
     description: str | None
@@ -57,6 +67,12 @@ def find_member(catalog: Catalog, full_name: str) -> Member | None:
     if owner in catalog.views:
         return _view_member(catalog, catalog.views[owner], name)
     return _cube_member(catalog, owner, name) if owner in catalog.cubes else None
+
+
+def list_owners(catalog: Catalog) -> tuple[Cube | View, ...]:
+    """Return the public cubes, then the public views."""
+    cubes = tuple(cube for cube in catalog.cubes.values() if cube.public)
+    return (*cubes, *(view for view in catalog.views.values() if view.public))
 
 
 def list_members(catalog: Catalog, whole: Catalog, owner: str) -> Iterator[Member]:
@@ -133,14 +149,10 @@ def _kind(found: Measure | Dimension | Segment) -> Kind:
             return "segment"
 
 
-def _type(
-    found: Measure | Dimension | Segment,
-) -> Literal["string", "number", "boolean", "time", "geo"]:
+def _type(found: Measure | Dimension | Segment) -> Type:
     match found:
-        case Measure(type="string" | "time" | "boolean"):
-            return found.type
         case Measure():
-            return "number"
+            return NOT_NUMBERS.get(found.type, "number")
         case Dimension():
             return found.type
         case Segment():

@@ -85,7 +85,7 @@ def run_server(
     try:
         app = create_app(layer, settings, secret=secret, project=project)
         config = uvicorn.Config(
-            app,  # type: ignore[arg-type]
+            app,
             log_config=None,
             access_log=False,
             server_header=False,

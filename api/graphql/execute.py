@@ -19,8 +19,9 @@ from api.graphql.limits import MOST_TOKENS, check_cost
 from api.graphql.resolve import Call, RowsExecutor, resolve_cube
 from api.graphql.schema import CubeSchema, build_schema
 from api.graphql.static import describe_meta
+from api.members import list_owners
 from api.state import describe_answer, describe_state, format_instant
-from semantic.catalog.catalog import Catalog
+from semantic.catalog.catalog import Catalog, Cube, View
 from semantic.errors import DucatError, QuerySyntaxError
 
 SCHEMAS_KEPT: Final = 8
@@ -102,9 +103,7 @@ class GraphQLFace:
 
     def _schema(self, visible: Catalog, whole: Catalog) -> CubeSchema:
         names = (
-            name
-            for owner in (*visible.cubes.values(), *visible.views.values())
-            for name in (owner.name, *_member_names(owner))
+            name for owner in list_owners(visible) for name in (owner.name, *_member_names(owner))
         )
         key = (whole.version, *names)
         found = self._schemas.get(key)
@@ -125,8 +124,8 @@ class GraphQLFace:
         return found
 
 
-def _member_names(owner: Any) -> list[str]:
-    if hasattr(owner, "members"):
+def _member_names(owner: Cube | View) -> list[str]:
+    if isinstance(owner, View):
         return list(owner.members)
     return [*owner.measures, *owner.dimensions, *owner.segments]
 

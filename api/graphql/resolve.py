@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-from graphql import Executor, GraphQLResolveInfo
+from graphql import Executor, FieldNode, GraphQLObjectType, GraphQLResolveInfo, ValueNode
 from graphql.execution.values import get_argument_values
 
 from api.document import check_query
@@ -63,7 +63,7 @@ class Rows:
     text: orjson.Fragment
 
 
-class RowsExecutor(Executor):
+class RowsExecutor(Executor[Any]):
     """GraphQL's executor, except that ready rows are not completed field by field."""
 
     def complete_value(self, *arguments: Any, **named: Any) -> Any:
@@ -74,13 +74,13 @@ class RowsExecutor(Executor):
         return super().complete_value(*arguments, **named)
 
 
-async def resolve_cube(_: object, info: GraphQLResolveInfo, **arguments: Any) -> Rows:
+async def resolve_cube(_: object, info: GraphQLResolveInfo[Any], **arguments: Any) -> Rows:
     """Answer one `cube` field.
 
     Raises:
         DucatError: the selection is not a query, or the query was refused or failed.
     """
-    call: Call = info.context
+    call = info.context
     selection = read_selection(info)
     query = _read_query(selection, arguments, info, call)
 
@@ -116,7 +116,7 @@ def encode_selection(
 def _read_query(
     selection: tuple[Selected, ...],
     arguments: Mapping[str, Any],
-    info: GraphQLResolveInfo,
+    info: GraphQLResolveInfo[Any],
     call: Call,
 ) -> Query:
     cache = arguments.get("cache")
@@ -126,7 +126,9 @@ def _read_query(
     dimensions: list[str] = []
     times: list[TimeDimension] = []
     filters: list[Filter] = read_root_where(arguments.get("where"), call.owners)
-    orders: list[Order] = read_root_order(_argument(info, "orderBy"), call.variables, call.owners)
+    orders: list[Order] = read_root_order(
+        _find_argument(info.field_nodes[0], "orderBy"), call.variables, call.owners
+    )
     segments: list[str] = []
     seen: dict[str, Mapping[str, Any]] = {}
     for cube in selection:
@@ -144,7 +146,7 @@ def _read_query(
             _read_member(owner, chosen, measures, dimensions, times)
         if seen[owner.name] is given:
             filters += read_where(given.get("where"), owner)
-            node = _node_argument(cube, "orderBy")
+            node = _find_argument(cube.nodes[0], "orderBy")
             orders += read_order(node, call.variables, owner)
             segments += [f"{owner.name}.{name}" for name in given.get("segments") or ()]
     if not (measures or dimensions or times):
@@ -186,20 +188,13 @@ def _read_member(
             times.append(TimeDimension(member.full_name, granularity=part.name))
 
 
-def _read_arguments(cube: Selected, info: GraphQLResolveInfo) -> Mapping[str, Any]:
-    result_type = info.schema.get_type("Result")
-    definition = result_type.fields[cube.name]  # type: ignore[union-attr]
-    return get_argument_values(definition, cube.nodes[0], info.variable_values)
+def _read_arguments(cube: Selected, info: GraphQLResolveInfo[Any]) -> Mapping[str, Any]:
+    result_type = cast("GraphQLObjectType", info.schema.get_type("Result"))
+    return get_argument_values(result_type.fields[cube.name], cube.nodes[0], info.variable_values)
 
 
-def _argument(info: GraphQLResolveInfo, name: str) -> Any:
-    return next(
-        (arg.value for arg in info.field_nodes[0].arguments if arg.name.value == name), None
-    )
-
-
-def _node_argument(cube: Selected, name: str) -> Any:
-    return next((arg.value for arg in cube.nodes[0].arguments if arg.name.value == name), None)
+def _find_argument(node: FieldNode, name: str) -> ValueNode | None:
+    return next((item.value for item in node.arguments or () if item.name.value == name), None)
 
 
 class _Columns:

@@ -35,7 +35,7 @@ from graphql import (
 from api.graphql.inputs import build_order, build_segments, build_where
 from api.graphql.names import is_name, name_fields, name_types
 from api.graphql.static import FRESHNESS, META
-from api.members import GRANULARITIES, Member, list_members
+from api.members import GRANULARITIES, Member, list_members, list_owners
 from semantic.catalog.catalog import Catalog
 
 DATE_TIME: Final = GraphQLScalarType(
@@ -79,8 +79,7 @@ def build_schema(
         owner.name: [
             item for item in list_members(visible, whole, owner.name) if is_name(item.name)
         ]
-        for owner in (*visible.cubes.values(), *visible.views.values())
-        if owner.public
+        for owner in list_owners(visible)
     }
     names = [name for name, members in shown.items() if any(m.kind != "segment" for m in members)]
     fields, prefixes = name_fields(names), name_types(names)

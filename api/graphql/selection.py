@@ -36,13 +36,13 @@ class Selected:
     below: tuple[Selected, ...]
 
 
-def read_selection(info: GraphQLResolveInfo) -> tuple[Selected, ...]:
+def read_selection(info: GraphQLResolveInfo[Any]) -> tuple[Selected, ...]:
     """Return the fields that the resolved field selects, in the order of the answer."""
     return _merge((node.selection_set for node in info.field_nodes), info)
 
 
 def _merge(
-    sets: Iterable[SelectionSetNode | None], info: GraphQLResolveInfo
+    sets: Iterable[SelectionSetNode | None], info: GraphQLResolveInfo[Any]
 ) -> tuple[Selected, ...]:
     found: dict[str, list[FieldNode]] = {}
     for selection_set in sets:
@@ -61,7 +61,9 @@ def _merge(
     )
 
 
-def _walk(selections: Iterable[SelectionNode], info: GraphQLResolveInfo) -> Iterator[FieldNode]:
+def _walk(
+    selections: Iterable[SelectionNode], info: GraphQLResolveInfo[Any]
+) -> Iterator[FieldNode]:
     for node in selections:
         if not _is_included(node, info):
             continue
@@ -82,7 +84,7 @@ def _find(fragments: Mapping[str, Any], name: str) -> FragmentDefinitionNode:
     return found if isinstance(found, FragmentDefinitionNode) else found.definition
 
 
-def _is_included(node: SelectionNode, info: GraphQLResolveInfo) -> bool:
+def _is_included(node: SelectionNode, info: GraphQLResolveInfo[Any]) -> bool:
     skip = get_directive_values(GraphQLSkipDirective, node, info.variable_values)
     if skip is not None and skip["if"]:
         return False

@@ -15,8 +15,8 @@ from graphql import (
     GraphQLString,
 )
 
-from api.members import list_members
-from semantic.catalog.catalog import Catalog
+from api.members import list_members, list_owners
+from semantic.catalog.catalog import Catalog, View
 
 TEXT: Final = GraphQLNonNull(GraphQLString)
 
@@ -92,16 +92,12 @@ FRESHNESS: Final = GraphQLObjectType(
 
 def describe_meta(visible: Catalog, whole: Catalog) -> dict[str, Any]:
     """Return the value of `meta`."""
-    owners = (
-        *((cube, "cube") for cube in visible.cubes.values()),
-        *((view, "view") for view in visible.views.values()),
-    )
     return {
         "version": whole.version,
         "cubes": [
             {
                 "name": owner.name,
-                "type": kind,
+                "type": "view" if isinstance(owner, View) else "cube",
                 "title": owner.title,
                 "description": owner.description,
                 "members": [
@@ -118,7 +114,6 @@ def describe_meta(visible: Catalog, whole: Catalog) -> dict[str, Any]:
                     for member in list_members(visible, whole, owner.name)
                 ],
             }
-            for owner, kind in owners
-            if owner.public
+            for owner in list_owners(visible)
         ],
     }

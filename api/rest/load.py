@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from api.asgi import Receive, Scope, Send, read_body, send_bytes, wait_gone
+from starlette.types import Receive, Scope, Send
+
+from api.asgi import read_body, send_bytes, wait_gone
 from api.gateway import Asker, Gateway
 from api.rest.answer import encode_load
 from api.rest.request import read_request

@@ -78,7 +78,7 @@ def _read_body(body: bytes) -> dict[str, Any]:
 
 def _read_query(raw: dict[str, Any]) -> LoadRequest:
     query_type = raw.get("queryType")
-    if query_type not in {None, "multi", "regularQuery"}:
+    if query_type not in (None, "multi", "regularQuery"):
         raise QuerySyntaxError(f'Invalid request: "queryType" {query_type!r} is not known')
     document = raw.get("query")
     if document in (None, ""):
@@ -106,7 +106,7 @@ def _read_query(raw: dict[str, Any]) -> LoadRequest:
             f'Invalid query format: "responseFormat" must be one of {list(get_args(ResponseFormat))}'
         )
     modes = [raw.get("cache"), document.pop("cache", None), document.pop("cacheMode", None)]
-    mode = next((mode for mode in modes if mode is not None), "stale-if-slow")
+    mode: CacheMode = next((mode for mode in modes if mode is not None), "stale-if-slow")
     if mode not in get_args(CacheMode):
         raise QuerySyntaxError(
             f'Invalid query format: "cache" must be one of {list(get_args(CacheMode))}'

@@ -1,0 +1,120 @@
+"""Tokens: who is let in, as whom, and who is not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import jwt
+import pytest
+
+from api.auth import Authenticator, make_token
+from api.errors import AuthenticationError, ImpersonationError
+from semantic.errors import SettingsError
+from semantic.settings import Settings
+
+SECRET = "0123456789abcdef0123456789abcdef"
+OTHER = "fedcba9876543210fedcba9876543210"
+GUARD = Authenticator(SECRET, None, None, "superset")
+
+
+def sign(claims: dict[str, Any], secret: str = SECRET, algorithm: str = "HS256") -> str:
+    return jwt.encode(claims, secret, algorithm=algorithm)
+
+
+def enter(token: str, guard: Authenticator = GUARD, **headers: str) -> Any:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return guard.authenticate({"authorization": token, **named})
+
+
+@pytest.mark.parametrize("prefix", ["", "Bearer ", "bearer "])
+def test_a_token_is_accepted_bare_and_as_bearer(prefix: str) -> None:
+    context = enter(prefix + make_token(SECRET, user="ann", groups=("analysts", "managers")))
+    assert context.user == "ann"
+    assert context.groups == ("analysts", "managers")
+    assert context.claims["sub"] == "ann"
+
+
+def test_a_token_of_cubes_kind_without_claims_is_an_anonymous_user() -> None:
+    assert enter(sign({})).user == "anonymous"
+
+
+@pytest.mark.parametrize("header", ["", "   ", "Bearer", "Bearer  "])
+def test_no_token_is_refused_with_cubes_words(header: str) -> None:
+    with pytest.raises(AuthenticationError, match=r"Authorization header isn't set|Invalid token"):
+        enter(header)
+    with pytest.raises(AuthenticationError, match="Authorization header isn't set"):
+        GUARD.authenticate({})
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "nonsense",
+        "a.b.c",
+        sign({"sub": "ann"}, OTHER),
+        sign({"sub": "ann", "exp": datetime.now(UTC) - timedelta(minutes=5)}),
+        sign({"sub": "ann", "nbf": datetime.now(UTC) + timedelta(minutes=5)}),
+        jwt.encode({"sub": "ann"}, "", algorithm="none"),
+        sign({"sub": "ann"}, SECRET * 2, "HS512"),
+        sign({"sub": "ann", "groups": "admins"}),
+        sign({"sub": "ann", "groups": [1]}),
+        sign({"sub": ""}),
+        sign({"sub": "a" * 300}),
+    ],
+    ids=[
+        "nonsense", "malformed", "other secret", "expired", "not yet valid", "alg none",
+        "other algorithm", "groups no list", "groups no texts", "empty user", "endless user",
+    ],
+)  # fmt: skip
+def test_a_token_that_is_not_valid_is_refused(token: str) -> None:
+    with pytest.raises(AuthenticationError, match=r"^Invalid token$"):
+        enter(token)
+
+
+def test_a_token_with_a_changed_payload_is_refused() -> None:
+    header, _, signature = make_token(SECRET, user="ann").split(".")
+    _, payload, _ = make_token(OTHER, user="admin").split(".")
+    with pytest.raises(AuthenticationError):
+        enter(f"{header}.{payload}.{signature}")
+
+
+def test_clocks_may_differ_by_some_seconds() -> None:
+    assert (
+        enter(sign({"sub": "ann", "exp": datetime.now(UTC) - timedelta(seconds=10)})).user == "ann"
+    )
+
+
+def test_issuer_and_audience_are_demanded_when_they_are_set() -> None:
+    guard = Authenticator(SECRET, "https://issuer.example", "ducat", "superset")
+    good = make_token(SECRET, user="ann", issuer="https://issuer.example", audience="ducat")
+    assert enter(good, guard).user == "ann"
+    for bad in (
+        make_token(SECRET, user="ann"),
+        make_token(SECRET, user="ann", issuer="https://issuer.example"),
+        make_token(SECRET, user="ann", issuer="https://other.example", audience="ducat"),
+        make_token(SECRET, user="ann", issuer="https://issuer.example", audience="other"),
+    ):
+        with pytest.raises(AuthenticationError):
+            enter(bad, guard)
+
+
+def test_the_service_user_speaks_for_another_who_inherits_no_groups() -> None:
+    context = enter(make_token(SECRET, user="superset", groups=("admins",)), x_ducat_user="ann")
+    assert context.user == "ann"
+    assert context.groups == ()
+    assert context.claims["act"] == {"sub": "superset"}
+
+
+def test_nobody_else_may_speak_for_another() -> None:
+    with pytest.raises(ImpersonationError):
+        enter(make_token(SECRET, user="bob"), x_ducat_user="ann")
+    with pytest.raises(ImpersonationError):
+        enter(make_token(SECRET, user="superset"), x_ducat_user=" ")
+
+
+def test_a_short_secret_or_none_is_refused() -> None:
+    with pytest.raises(SettingsError, match="at least 32"):
+        make_token("short", user="ann")
+    with pytest.raises(SettingsError, match="DUCAT_JWT_SECRET is not set"):
+        Authenticator.of(Settings(jwt_secret=None))
