@@ -69,8 +69,8 @@ def shown(superset: Published, browser: Browser, charts: dict[int, str]) -> dict
 def _rows(rows: Iterable[dict[str, Any]]) -> list[str]:
     """Return rows in one order, numbers to ten digits, so that sums in another order are equal."""
     return sorted(
-        json.dumps({key: _plain(value) for key, value in row.items()}, sort_keys=True)
-        for row in rows
+        json.dumps({key: _plain(row[key]) for key in row if key != "rank"}, sort_keys=True)
+        for row in rows  # a heat map's rank is its colour, no number of ours
     )
 
 
@@ -124,7 +124,7 @@ def test_the_headlines_say_the_numbers_and_no_chart_shows_an_error(
     assert headlines["Flights"] == f"{row['flights']:,}"
     assert headlines["On-time rate"] == f"{row['on_time']:.1%}"
     assert headlines["Departure delay"] == f"{row['delay']:.1f}"
-    assert headlines["Cancellation rate"] == f"{row['cancelled']:.2%}"
+    assert headlines["Cancellation rate"] == f"{row['cancelled']:.1%}"
     text = browser.run("document.body.innerText")
     for word in ("Error", "error", "Unexpected", "No results", "Waiting on"):
         assert word not in text
