@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -75,7 +76,7 @@ def query(
     root: Path | None, document: str, user: str, groups: tuple[str, ...], *, as_json: bool
 ) -> None:
     """Answer QUERY, Cube's query JSON (- reads it from the input), in this process."""
-    text = click.get_text_stream("stdin").read() if document == "-" else document
+    text = sys.stdin.read() if document == "-" else document
     checked = _check_json(text)
 
     from api.rest.answer import encode_load  # noqa: PLC0415  (light command line)

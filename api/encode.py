@@ -165,6 +165,11 @@ def _wrap(texts: pa.LargeStringArray) -> pa.LargeStringArray:
 
 def warm_up() -> None:
     """Render a value of each kind: Arrow loads its kernels, and pandas if it finds it, only then."""
-    for values, kind in ((["\n"], "string"), ([0.5], "number"), ([True], "boolean")):
+    samples: tuple[tuple[list[object], ColumnType], ...] = (
+        (["\n"], "string"),
+        ([0.5], "number"),
+        ([True], "boolean"),
+    )
+    for values, kind in samples:
         render_column(pa.chunked_array([values]), kind)
     render_times(pa.array([0], pa.timestamp("us")), timezone="America/New_York")
