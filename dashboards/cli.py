@@ -120,6 +120,27 @@ def diff(project: Path | None, as_json: bool) -> None:
         raise SystemExit(1)
 
 
+@dashboards.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the files written as JSON.")
+@click.pass_obj
+def pull(project: Path | None, as_json: bool) -> None:
+    """Take over into the files what was changed in Superset: charts and dashboards kept here."""
+    from dashboards.assets import write_yaml  # noqa: PLC0415
+    from dashboards.compare import pull as take_over  # noqa: PLC0415
+    from dashboards.publish import fetch, read_target  # noqa: PLC0415
+    from semantic.settings import read_settings  # noqa: PLC0415
+
+    target = read_target(read_settings(project))
+    assets, _ = _read(project)
+    files = take_over(assets, fetch(target))
+    for name, content in files.items():
+        (assets.root / name).write_text(write_yaml(content), encoding="utf-8")
+    if as_json:
+        _print_json({"written": list(files)})
+    else:
+        click.echo("\n".join(f"wrote {name}" for name in files) or "nothing was changed")
+
+
 def _model(project: Path | None) -> tuple[Path, Catalog]:
     from semantic.catalog.load import load_catalog  # noqa: PLC0415
     from semantic.project import Project  # noqa: PLC0415

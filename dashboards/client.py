@@ -99,11 +99,14 @@ class SupersetClient:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                if self._http.get("/health", timeout=5).status_code == httpx.codes.OK:
+                status = self._http.get("/health", timeout=5).status_code
+                if status == httpx.codes.OK:
                     return
+                failure: httpx.TransportError = httpx.TransportError(f"/health answers {status}")
             except httpx.TransportError as error:
-                if time.monotonic() > deadline or not alive():
-                    raise self._down(error) from error
+                failure = error
+            if time.monotonic() > deadline or not alive():
+                raise self._down(failure) from failure
             time.sleep(0.2)
 
     def _send(self, method: str, path: str, **content: Any) -> httpx.Response:

@@ -68,6 +68,74 @@ def compare(assets: Assets, superset: Mapping[str, Mapping[str, Any]]) -> tuple[
     return tuple(changes)
 
 
+def pull(assets: Assets, superset: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the files that take over what was changed in Superset: content by path.
+
+    Charts and dashboards only: the datasets come from the model, and the database is ours to say.
+    """
+    changed = {change.path for change in compare(assets, superset)}
+    return {
+        asset.path: _renumber(
+            {key: _clean(superset[asset.uuid].get(key)) for key in asset.content},
+            _chart_numbers(asset.content),
+        )
+        for asset in assets.files
+        if asset.path in changed
+        and asset.kind in {"charts", "dashboards"}
+        and asset.uuid in superset
+    }
+
+
+def _chart_numbers(dashboard: Mapping[str, Any]) -> dict[str, int]:
+    """Return the number of each chart inside a dashboard's file, by UUID; {} for a chart."""
+    metas = [
+        item["meta"]
+        for item in (dashboard.get("position") or {}).values()
+        if isinstance(item, Mapping) and item.get("type") == "CHART"
+    ]
+    return {str(meta["uuid"]): int(meta["chartId"]) for meta in metas}
+
+
+def _renumber(content: dict[str, Any], numbers: Mapping[str, int]) -> dict[str, Any]:
+    """Give the charts of a dashboard the numbers that they have in the file, new ones the next."""
+    theirs = _chart_numbers(content)
+    ours = dict(numbers)
+    for uuid in theirs:
+        ours.setdefault(uuid, max(ours.values(), default=0) + 1)
+    renamed = {theirs[uuid]: ours[uuid] for uuid in theirs}
+
+    def walk(value: Any, key: str = "") -> Any:
+        match value:
+            case Mapping():
+                return {name: walk(item, name) for name, item in value.items()}
+            case list():
+                return [walk(item, key) for item in value]
+            case int() if key in {"chartId", "excluded"}:
+                return renamed.get(value, value)
+            case _:
+                return value
+
+    return {key: walk(value, key) for key, value in content.items()}
+
+
+def _clean(value: Any) -> Any:
+    """Return a value without what belongs to one installation.
+
+    Numbers that refer to each other inside a dashboard stay.
+    """
+    match value:
+        case Mapping():
+            return {
+                key: _clean(item)
+                for key, item in value.items()
+                if key not in _VOLATILE - {"chartId", "excluded", "id"}
+            }
+        case list():
+            return [_clean(item) for item in value]
+        case _:
+            return value
+
+
 def _differences(
     place: str, here: Any, there: Any, *, whole: bool
 ) -> Iterator[tuple[str, Any, Any]]:

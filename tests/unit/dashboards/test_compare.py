@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dashboards.assets import Assets
-from dashboards.compare import compare
+from dashboards.compare import compare, pull
 
 
 @pytest.fixture
@@ -56,3 +56,18 @@ def test_a_metric_edited_in_superset_is_found_by_its_name(
     name = dataset["metrics"][0]["metric_name"]
     (change,) = compare(project_assets, exported)
     assert change.key == f"metrics.{name}.expression"
+
+
+def test_pulling_takes_over_the_change_and_leaves_nothing_to_pull(
+    project_assets: Assets, exported: dict[str, dict[str, Any]]
+) -> None:
+    carriers = exported[_chart(project_assets, "charts/carriers.yaml")]
+    carriers["params"] |= {"row_limit": 5, "datasource": "7__table", "slice_id": 3}
+    dataset = exported[_chart(project_assets, "datasets/ducat/weather_hourly.yaml")]
+    dataset["description"] = "edited where it should not be"
+    pulled = pull(project_assets, exported)
+    assert list(pulled) == ["charts/carriers.yaml"]
+    before = next(a for a in project_assets.files if a.path == "charts/carriers.yaml").content
+    expected = copy.deepcopy(dict(before))
+    expected["params"]["row_limit"] = 5
+    assert pulled["charts/carriers.yaml"] == expected
