@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +43,45 @@ def validate(ctx: click.Context, *, as_json: bool) -> None:
     else:
         listed = ", ".join(f"{number} {noun}" for noun, number in counts.items())
         click.echo(f"the model is valid: {listed}")
+
+
+@click.command()
+@click.argument("query_json", metavar="QUERY_JSON")
+@click.option("--json", "as_json", is_flag=True, help="Print the explanation as one JSON object.")
+@click.pass_context
+def explain(ctx: click.Context, query_json: str, *, as_json: bool) -> None:
+    """Show the plan and the SQL of a query in Cube's REST JSON; `-` reads it from standard input.
+
+    Nothing is run: the tables need not be there.
+    """
+    import orjson  # noqa: PLC0415 - as above
+
+    from semantic.errors import QuerySyntaxError  # noqa: PLC0415
+    from semantic.project import Project  # noqa: PLC0415
+    from semantic.query.context import SecurityContext  # noqa: PLC0415
+    from semantic.query.from_json import parse_json  # noqa: PLC0415
+    from semantic.service import SemanticLayer  # noqa: PLC0415
+    from semantic.settings import read_settings  # noqa: PLC0415
+
+    settings = read_settings(ctx.find_object(Path))
+    text = sys.stdin.read() if query_json == "-" else query_json
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError as invalid:
+        raise QuerySyntaxError(
+            f"the query is not JSON: {invalid}",
+            suggestion="""write '{"measures": ["flights.count"]}', or - to read standard input""",
+        ) from invalid
+    layer = SemanticLayer.open(Project.open(settings.project), serving=settings.serving_path)
+    try:
+        found = layer.explain(parse_json(document), SecurityContext(), now=datetime.now(UTC))
+    finally:
+        layer.close()
+    if as_json:
+        click.echo(orjson.dumps(found))
+    else:
+        for line in format_explanation(found):
+            click.echo(line)
 
 
 def count_members(catalog: Catalog) -> dict[str, int]:
@@ -83,6 +124,19 @@ def format_problems(invalid: ModelError, root: Path, model: Path) -> Iterator[st
             yield f"  hint: {problem.suggestion}"
     count = len(invalid.problems)
     yield f"{count} {'problem' if count == 1 else 'problems'}"
+
+
+def format_explanation(found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the plan, the reason of each join, and the SQL with its values."""
+    yield str(found["plan"])
+    for join in found["joins"]:
+        yield f"join {join['from']} -> {join['to']} ({join['relationship']}): {join['why']}"
+    yield ""
+    yield str(found["sql"])
+    if found["values"]:
+        yield f"values: {', '.join(repr(value) for value in found['values'])}"
+    if found["tables"]:
+        yield f"reads: {', '.join(found['tables'])}"
 
 
 def _shown(file: str, root: Path, model: Path) -> str:

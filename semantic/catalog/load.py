@@ -38,6 +38,7 @@ class ModelLoader:
 
     folder: Path
     _documents: dict[str, tuple[str, Document]] = field(default_factory=dict)
+    _catalog: Catalog | None = None
     _specs: dict[int, tuple[MappingNode, CubeSpec | None, tuple[Problem, ...]]] = field(
         default_factory=dict
     )
@@ -96,17 +97,19 @@ class ModelLoader:
             problems.extend(known[2])
             return known[1]
 
-        version = hashlib.sha256()
+        digest = hashlib.sha256()
         for name in sorted(documents):
-            version.update(f"{name}\0{documents[name][0]}\0".encode())
+            digest.update(f"{name}\0{documents[name][0]}\0".encode())
+        version = digest.hexdigest()[:32]
+        if self._catalog is not None and self._catalog.version == version:
+            return self._catalog
         try:
-            return _link_documents(
-                [document for _, document in documents.values()],
-                version.hexdigest()[:32],
-                read,
+            self._catalog = _link_documents(
+                [document for _, document in documents.values()], version, read
             )
         finally:
-            self._specs = specs
+            self._specs = specs or self._specs
+        return self._catalog
 
 
 def load_catalog(model: Path) -> Catalog:
