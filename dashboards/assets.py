@@ -123,6 +123,7 @@ def write_yaml(content: Mapping[str, Any]) -> str:
     yaml.width = 4096  # lines are never folded: a diff shows the sentence that changed
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.representer.add_representer(type(None), _write_null)
+    yaml.representer.ignore_aliases = lambda _: True  # every place says what it is
     stream = io.StringIO()
     yaml.dump(dict(content), stream)
     return stream.getvalue()
