@@ -137,10 +137,14 @@ class Browser:
         text = content["body"]
         return json.loads(base64.b64decode(text) if content["base64Encoded"] else text)
 
-    def screenshot(self, path: Path) -> None:
-        """Save what the window shows as a PNG."""
+    def screenshot(self, path: Path, *, scale: float = 1) -> None:
+        """Save what the window shows as a PNG, smaller with a `scale` below 1."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        image = self.send("Page.captureScreenshot", {"format": "png"})
+        view = self.send("Page.getLayoutMetrics")["cssVisualViewport"]
+        clip = {"x": 0, "y": 0, "width": view["clientWidth"], "height": view["clientHeight"]}
+        image = self.send(
+            "Page.captureScreenshot", {"format": "png", "clip": clip | {"scale": scale}}
+        )
         path.write_bytes(base64.b64decode(image["data"]))
 
     def resize(self, width: int, height: int) -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from dashboards.client import SupersetClient
 from dashboards.errors import SupersetRefusedError
-from tests.e2e.superset.conftest import Published
+from semantic.catalog.load import load_catalog
+from tests.e2e.superset.browser import Browser
+from tests.e2e.superset.conftest import ROOT, Published
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +110,27 @@ def test_an_explorer_makes_charts_and_dashboards_but_no_data(
                 client.post(path, body)
         with pytest.raises(SupersetRefusedError, match="answered 403 to PUT"):
             client.put(f"/api/v1/dataset/{dataset}", {"description": "mine"})
+
+
+def test_explore_offers_the_governed_metrics_and_dimensions_and_nothing_else(
+    superset: Published, dataset: int, browser: Browser
+) -> None:
+    members = load_catalog(ROOT / "semantic" / "model").views["flight_operations"].members.values()
+    measures = {item.name for item in members if item.kind == "measure" and item.public}
+    dimensions = {item.name for item in members if item.kind == "dimension" and item.public}
+    with superset.client("nina") as client:
+        known = client.get(f"/api/v1/dataset/{dataset}")["result"]
+    assert {item["metric_name"] for item in known["metrics"]} == measures
+    assert {item["column_name"] for item in known["columns"]} == dimensions
+    browser.open(
+        f"{superset.url}/explore/?datasource_type=table&datasource_id={dataset}&viz_type=table"
+    )
+    count = len(measures)
+    browser.wait_for(f"document.body.innerText.includes('Showing {count} of {count} items')")
+    text = browser.run("document.body.innerText")
+    assert "On-time rate" in text
+    assert "COUNT(*)" not in text
+    browser.screenshot(ROOT / ".ducat" / "screenshots" / "explore.png")
 
 
 def test_a_viewer_reads_and_changes_nothing(superset: Published, dataset: int) -> None:
