@@ -114,15 +114,17 @@ def find_geo_keys(cubes: Mapping[str, Cube], graph: JoinGraph) -> Iterator[Probl
 
 
 def find_unreachable_references(cubes: Mapping[str, Cube], graph: JoinGraph) -> Iterator[Problem]:
-    """A member may refer to another cube only when its own cube can be joined to that one."""
+    """A member may refer to another cube only when joins lead from one of the two to the other."""
+    reaching = {name: graph.reachable(name) for name in cubes}
     for cube in cubes.values():
-        reachable = graph.reachable(cube.name)
         for name, expression in _expressions(cube):
             others = {part.cube for part in expression.parts if not isinstance(part, str)}
-            for other in sorted(others - reachable):
+            for other in sorted(others):
+                if other in reaching[cube.name] or cube.name in reaching[other]:
+                    continue
                 yield Problem(
                     "no_join_path",
-                    f"{cube.name}.{name} refers to {other}, which {cube.name} cannot join",
+                    f"{cube.name}.{name} refers to {other}, and no joins connect the two",
                     expression.span,
                     f"declare a join from {cube.name} to {other}",
                 )

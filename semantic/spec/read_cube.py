@@ -73,7 +73,7 @@ def read_cube(node: MappingNode, problems: list[Problem]) -> CubeSpec | None:
     sql, sql_table = reader.sql("sql"), reader.sql("sql_table")
     if sql and sql_table:
         reader.report("conflicting_keys", f"{label} has both `sql` and `sql_table`", sql.span)
-    if not sql and not sql_table and "sql" not in node.entries and "sql_table" not in node.entries:
+    if not reader.given("sql", "sql_table"):
         reader.report("missing_key", f"{label} has neither `sql_table` nor `sql`")
     data_source = reader.text("data_source") or "default"
     if data_source != "default":
@@ -128,7 +128,7 @@ def _each(
 
 def _read_dimension(reader: MappingReader, name: str) -> DimensionSpec | None:
     kind = reader.choice("type", DIMENSION_TYPES, ("switch",))
-    if "type" not in reader.node.entries:
+    if not reader.given("type"):
         reader.report("missing_key", f"{reader.what} has no `type`")
     sql: Text | CaseSpec | None = reader.sql("sql")
     case_node = reader.take("case")
@@ -149,7 +149,7 @@ def _read_dimension(reader: MappingReader, name: str) -> DimensionSpec | None:
             )
     elif latitude or longitude:
         reader.report("conflicting_keys", f"{reader.what} is not geo: no latitude or longitude")
-    elif kind and sql is None and not {"sql", "case"} & reader.node.entries.keys():
+    elif kind and sql is None and not reader.given("sql", "case"):
         reader.report("missing_key", f"{reader.what} has neither `sql` nor `case`")
     granularities = _read_granularities(reader, kind)
     spec = DimensionSpec(
@@ -257,13 +257,12 @@ def _read_granularities(reader: MappingReader, kind: str | None) -> tuple[Granul
 
 def _read_measure(reader: MappingReader, name: str) -> MeasureSpec | None:
     kind = reader.choice("type", MEASURE_TYPES, ("rank", "running_total"))
-    if "type" not in reader.node.entries:
+    if not reader.given("type"):
         reader.report("missing_key", f"{reader.what} has no `type`")
     sql = reader.sql("sql")
-    if kind not in {None, "count"} and sql is None and "sql" not in reader.node.entries:
-        later = {"multi_stage", "case", "rolling_window"} & reader.node.entries.keys()
-        if not later:  # those are reported on their own
-            reader.report("missing_key", f"{reader.what} is a {kind}: it has no `sql`")
+    later = ("multi_stage", "case", "rolling_window")  # reported on their own
+    if kind not in {None, "count"} and not reader.given("sql", *later):
+        reader.report("missing_key", f"{reader.what} is a {kind}: it has no `sql`")
     filters: list[Text] = []
     for item in reader.items("filters"):
         inner = MappingReader(item, f"a filter of {reader.what}", reader.problems)
@@ -271,7 +270,7 @@ def _read_measure(reader: MappingReader, name: str) -> MeasureSpec | None:
         inner.finish()
         if condition is not None:
             filters.append(condition)
-        elif "sql" not in item.entries:
+        elif not inner.given("sql"):
             inner.report("missing_key", f"{inner.what} has no `sql`")
     if filters and kind in {"number", "number_agg", "string", "time", "boolean"}:
         reader.report(
@@ -332,7 +331,7 @@ def _read_segment(reader: MappingReader, name: str) -> SegmentSpec | None:
     sql, labels = reader.sql("sql"), read_labels(reader)
     reader.finish(("aliases",))
     if sql is None:
-        if "sql" not in reader.node.entries:
+        if not reader.given("sql"):
             reader.report("missing_key", f"{reader.what} has no `sql`")
         return None
     return SegmentSpec(name, sql, labels, reader.node.span)
@@ -342,7 +341,7 @@ def _read_join(reader: MappingReader, name: str) -> JoinSpec | None:
     relationship, sql = reader.choice("relationship", RELATIONSHIPS), reader.sql("sql")
     reader.finish(("alias",))
     for key in ("relationship", "sql"):
-        if key not in reader.node.entries:
+        if not reader.given(key):
             reader.report("missing_key", f"{reader.what} has no `{key}`")
     if relationship is None or sql is None:
         return None

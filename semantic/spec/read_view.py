@@ -23,7 +23,7 @@ def read_view(node: MappingNode, problems: list[Problem]) -> ViewSpec | None:
     reader.take("extends")  # merged already
     items = reader.items("cubes")
     cubes = tuple(cube for item in items if (cube := _read_cube(item, label, problems)))
-    if not items and "cubes" not in node.entries:
+    if not items and not reader.given("cubes"):
         reader.report("missing_key", f"{label} has no `cubes`")
     folders = tuple(
         folder for item in reader.items("folders") if (folder := _read_folder(item, problems))
@@ -41,6 +41,13 @@ def _read_cube(node: MappingNode, view: str, problems: list[Problem]) -> ViewCub
     includes_node, excludes_node = reader.take("includes"), reader.take("excludes")
     prefix, alias = reader.flag("prefix"), reader.identifier("alias")
     reader.finish(("split",))
+    if alias is not None and not prefix:
+        reader.report(
+            "conflicting_keys",
+            f"`alias` of {reader.what} says nothing without a prefix",
+            alias.span,
+            "add `prefix: true`",
+        )
     if not isinstance(path, ScalarNode):
         reader.report("missing_key", f"{reader.what} has no `join_path`")
         return None

@@ -45,12 +45,19 @@ class MappingReader:
         self.problems = problems
         self._entries: dict[str, tuple[Span, Node, str]] = {}
         self._known: list[str] = []
+        self._given: set[str] = set()
         for key, (span, value) in node.entries.items():
             name = key if key.islower() else to_snake_case(key)
             if name in self._entries:
                 self.report("duplicate_key", f"`{key}` repeats `{self._entries[name][2]}`", span)
             else:
                 self._entries[name] = (span, value, key)
+                if not _is_nothing(value):
+                    self._given.add(name)
+
+    def given(self, *keys: str) -> bool:
+        """Return whether one of `keys` has a value, right or wrong, taken or not."""
+        return not self._given.isdisjoint(keys)
 
     def report(
         self, code: str, message: str, span: Span | None = None, suggestion: str | None = None
@@ -67,9 +74,7 @@ class MappingReader:
         if not found:
             return None
         value = found[0][1][1]
-        if isinstance(value, ScalarNode) and value.plain() is None and not value.style:
-            return None  # `title:` with nothing after it is not given
-        return value
+        return None if _is_nothing(value) else value
 
     def text(self, *keys: str) -> str | None:
         """Return a text; numbers and booleans are not text."""
@@ -221,3 +226,8 @@ class MappingReader:
             case MappingNode():
                 given = "a mapping"
         self.report("wrong_type", f"{label} must be {expected}, not {given}", node.span)
+
+
+def _is_nothing(node: Node) -> bool:
+    """`title:` with nothing after it is not given."""
+    return isinstance(node, ScalarNode) and not node.style and node.plain() is None

@@ -289,6 +289,8 @@ def _find_refused(
             )  # fmt: skip
         if place.nested:
             continue
+        if isinstance(node, exp.PositionalColumn | exp.Columns | exp.Explode):
+            return _Fault("sql_not_expression", "a snippet is one value of one row", 0)
         if isinstance(node, exp.Window):
             return _Fault("unsupported", "window functions are not supported in snippets", 0)
         if not is_aggregate(node):

@@ -148,6 +148,46 @@ def test_a_star_keeps_private_members_private_and_a_name_makes_them_public(
     assert members["buyer_id"].public
 
 
+def test_an_extending_view_adds_to_its_parents_cubes_and_keeps_its_folders() -> None:
+    more = """
+  - name: all_sales
+    extends: sales
+    cubes:
+      - {join_path: orders, includes: [total]}
+"""
+    views = load_catalog_from_text({"orders.yml": ORDERS + more}).views
+    assert list(views["all_sales"].members) == [*views["sales"].members, "total"]
+    assert views["all_sales"].folders == views["sales"].folders
+    assert views["all_sales"].title == "All Sales"
+
+
+def test_a_key_with_nothing_after_it_is_not_given() -> None:
+    with pytest.raises(ModelError) as caught:
+        load_catalog_from_text(
+            {"m.yml": "cubes: [{name: a, sql: , measures: [{name: b, type: }]}]"}
+        )
+    assert {problem.code for problem in caught.value.problems} == {"missing_key", "empty_cube"}
+
+
+def test_a_member_may_refer_to_a_cube_that_joins_its_own() -> None:
+    cubes = """
+cubes:
+  - name: users
+    sql_table: users
+    joins: [{name: orders, relationship: one_to_many, sql: "{CUBE}.id = {orders}.user_id"}]
+    dimensions: [{name: id, type: number, sql: id, primary_key: true}]
+  - name: orders
+    sql_table: orders
+    dimensions:
+      - {name: id, type: number, sql: id, primary_key: true}
+      - {name: of_user, type: number, sql: "{users.id}"}
+"""
+    catalog = load_catalog_from_text({"m.yml": cubes})
+    assert _parts(catalog.cubes["orders"].dimensions["of_user"].sql) == (
+        MemberReference("users", "id"),
+    )
+
+
 def test_the_version_changes_with_the_content_only() -> None:
     texts = {"a.yml": ORDERS}
     first = load_catalog_from_text(texts)

@@ -81,7 +81,7 @@ def test_an_aggregate_keeps_the_authors_text(sql: str) -> None:
         "'open", '"open', "(a", "a)", "1 +", "", " ", "?", "$1", ":name", "*", "{CUBE}.*", "a b",
         "$$open", "/* open", "-- all", "{a}.{b}", "{a}(1)", "x.{a}", "'{a}'", '"{a}"',
         "(SELECT 1 FROM {a})", "1 /* {a} */", "COPY x TO 'y'", "ATTACH 'x'", "PRAGMA x", "(1, 2)",
-        "a := 1; b",
+        "a := 1; b", "#1", "COLUMNS(*)", "UNNEST(xs)",
     ],
 )  # fmt: skip
 def test_what_is_not_one_value_is_refused(sql: str) -> None:
