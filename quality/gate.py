@@ -34,71 +34,16 @@ from quality.checks import (
 )
 from quality.docs import replace_folder
 from quality.judge import Verdict, judge
+from quality.outcome import CheckOutcome, GateResult, TableCheck
+from quality.pages import finish_pages
 from quality.promise import Contract, Severity
-from semantic.snapshot import QualityState
 
 if TYPE_CHECKING:
     import duckdb
 
+__all__ = ["CheckOutcome", "GateResult", "TableCheck", "check_candidate"]
+
 Schema = Mapping[str, Mapping[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class CheckOutcome:
-    """What one check found.
-
-    `failing_rows` are the first rows that break the rule, as their key and value;
-    `failing_count` says how many there are (for `rows_per_day`: days).
-    """
-
-    name: str
-    column: str | None
-    passed: bool
-    severity: Severity
-    observed: str
-    expected: str
-    failing_rows: tuple[dict[str, Any], ...] = ()
-    failing_count: int = 0
-
-    def __str__(self) -> str:
-        place = f"{self.column} " if self.column else ""
-        mark = "warning: " if self.severity == "warning" else ""
-        return f"{mark}{place}{self.name}: expected {self.expected}, found {self.observed}"
-
-
-@dataclass(frozen=True, slots=True)
-class TableCheck:
-    """The outcomes of one table; it passed when no check of severity `error` failed."""
-
-    table: str
-    passed: bool
-    checks: tuple[CheckOutcome, ...]
-
-    @property
-    def failures(self) -> tuple[CheckOutcome, ...]:
-        """The checks that failed, warnings included."""
-        return tuple(check for check in self.checks if not check.passed)
-
-
-@dataclass(frozen=True, slots=True)
-class GateResult:
-    """The verdict on a candidate, table by table."""
-
-    passed: bool
-    tables: tuple[TableCheck, ...]
-    seconds: float
-    checked_at: datetime
-
-    def states(self) -> dict[str, QualityState]:
-        """Return the state of each table as `semantic.snapshot` keeps it."""
-        return {
-            check.table: QualityState(
-                "passed" if check.passed else "failed",
-                self.checked_at,
-                tuple(str(failure) for failure in check.failures),
-            )
-            for check in self.tables
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +91,16 @@ def check_candidate(
         ]
         with replace_folder(docs) if docs else nullcontext() as pages:
             verdicts = judge(evidence, now=now, pages=pages)
-        checked = {table.contract.table: table.conclude(verdicts) for table in tables}
-    checks = tuple(
-        checked.get(name) or _miss_table(name, contract=name not in schema)
-        for name in dict.fromkeys([*(contract.table for contract in contracts), *schema])
-    )
-    passed = all(check.passed for check in checks) and bool(checks)
-    return GateResult(passed, checks, time.monotonic() - begun, now)
+            checked = {table.contract.table: table.conclude(verdicts) for table in tables}
+            checks = tuple(
+                checked.get(name) or _miss_table(name, contract=name not in schema)
+                for name in dict.fromkeys([*(contract.table for contract in contracts), *schema])
+            )
+            passed = all(check.passed for check in checks) and bool(checks)
+            result = GateResult(passed, checks, time.monotonic() - begun, now)
+            if pages is not None:
+                finish_pages(pages, result, contracts)
+    return result
 
 
 def _compare_tables(contracts: tuple[Contract, ...], schema: Schema) -> d.Evidence:
