@@ -1,7 +1,8 @@
 """Jinja in model files: rendered in a sandbox, with no variables and a budget of work.
 
 A template may build YAML by loops, macros and filters. It sees no environment, no files and no
-clock: the same text always renders to the same model. (Cube's Python functions and
+clock: the same text always renders to the same model. The budget (loop steps, size of the output,
+no padding) stops accidents; who may write a model may also write SQL, and is trusted that far. (Cube's Python functions and
 `COMPILE_CONTEXT` are not offered.)
 """
 
@@ -15,6 +16,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MAXIMUM_RENDERED: Final = 2_000_000
 MAXIMUM_STEPS: Final = 200_000
+# They pad to a width: a few characters of template would make gigabytes of text.
+_PADDING: Final = frozenset(
+    {"center", "ljust", "rjust", "zfill", "format", "format_map", "expandtabs", "indent"}
+)
 
 
 class TemplateProblem(Exception):  # noqa: N818 - becomes a Problem, is never shown as an error
@@ -32,6 +37,11 @@ class _Environment(ImmutableSandboxedEnvironment):
         super().__init__(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
         self._steps = 0
         self.globals = {"range": self._range, "dict": dict}
+        self.filters = {name: use for name, use in self.filters.items() if name not in _PADDING}
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Refuse what the sandbox refuses, and methods that pad."""
+        return attr not in _PADDING and super().is_safe_attribute(obj, attr, value)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Refuse products that make long texts, lists or numbers out of short ones."""

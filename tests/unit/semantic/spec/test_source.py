@@ -75,6 +75,9 @@ HOSTILE = {
     "endless template": "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}"
     "{% endfor %}",
     "template that grows": "{% set a = ['x' * 9999999999] %}",
+    "template that pads": "{{ 'x'.ljust(9999999999) }}",
+    "template that pads by a filter": "{{ 'x'|center(9999999999) }}",
+    "template that formats": "{{ '%9999999999d' % 1 }}{{ '{:>9999999999}'.format(1) }}",
     "template out of the sandbox": "{{ ''.__class__.__mro__ }}",
     "template with an unknown name": "a: {{ environment.HOME }}",
     "broken template": "a: {% if %}",
