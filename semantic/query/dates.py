@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -96,7 +96,12 @@ def _unreadable(text: str) -> QuerySyntaxError:
 
 
 def _instant(moment: datetime) -> Instant:
-    return Instant(moment.replace(tzinfo=None, fold=0), moment.astimezone(UTC).replace(tzinfo=None))
+    local = moment.replace(tzinfo=None, fold=0)
+    try:
+        utc = moment.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:  # within a day of the first or the last moment there is
+        utc = local
+    return Instant(local, utc)
 
 
 def _relative(text: str, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -141,6 +146,8 @@ def _written(text: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
     text = text.strip()
     if _DATE.fullmatch(text):
         day = datetime.fromisoformat(text).replace(tzinfo=zone)
+        if day.date() == date.max:  # "for ever": there is no next day
+            return day, datetime.max.replace(tzinfo=zone)
         return day, _shift(day, 1, "day")
     match = _MOMENT.fullmatch(text)
     if match is None:
