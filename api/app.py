@@ -43,7 +43,12 @@ def create_app(
     Raises:
         SettingsError: there is no secret to check tokens with, or it is too short.
     """
-    gateway = Gateway(layer, settings, secret=secret)
+    return build_app(Gateway(layer, settings, secret=secret), project)
+
+
+def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
+    """Return the ASGI app over a gateway, which it closes when its lifespan ends."""
+    layer, settings = gateway.layer, gateway.settings
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

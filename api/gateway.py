@@ -7,12 +7,13 @@ ended, is counted, logged and written to the query log once.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
@@ -22,13 +23,14 @@ from api.metrics import Metrics
 from api.offload import Offload
 from api.query_log import FaceName, QueryLog, QueryRecord, name_filters, name_members
 from semantic.engine.result import Result
-from semantic.errors import DucatError
+from semantic.errors import DucatError, QueryCancelledError
 from semantic.query.context import SecurityContext
 from semantic.query.query import Query
 from semantic.service import SemanticLayer
 from semantic.settings import Settings
 
 T = TypeVar("T")
+SERVER_ERROR: Final = 500
 log = structlog.stdlib.get_logger("ducat.api")
 
 
@@ -105,9 +107,12 @@ class Gateway:
         record = asked
         try:
             answer, record = await self.offload.run(work, gone=asker.gone and asker.gone())
+        except asyncio.CancelledError:
+            record = replace(asked, code=QueryCancelledError.code)
+            raise
         except Exception as failure:
             record = replace(asked, code=present(failure).code)
-            if not isinstance(failure, DucatError) or face_of(failure).status in {500, 503}:
+            if not isinstance(failure, DucatError) or face_of(failure).status == SERVER_ERROR:
                 log.exception("query failed", request_id=asked.request_id, user=asked.user)
             raise
         finally:

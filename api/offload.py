@@ -34,6 +34,7 @@ class Offload:
         self._deadline = deadline_seconds
         self._running: set[threading.Event] = set()
         self._taken = 0
+        self._stopping = False
 
     async def run(
         self,
@@ -51,6 +52,8 @@ class Offload:
             QueryTimeoutError: the deadline passed.
             QueryCancelledError: the caller went away.
         """
+        if self._stopping:
+            raise _stopping()
         if self._taken >= self._places:
             raise BusyError(
                 f"{self._taken} queries run or wait in this process",
@@ -70,7 +73,7 @@ class Offload:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if task.done():
-                return task.result()
+                return self._result(task)
             cancelled.set()
             task.add_done_callback(_retrieve)
             if watch is not None and watch.done():
@@ -89,11 +92,24 @@ class Offload:
                 with suppress(asyncio.CancelledError):
                     await watch
 
-    def close(self) -> None:
-        """Cancel what runs and wait for the threads to notice."""
+    def stop(self) -> None:
+        """Cancel what runs and take no more; callers are told that the server stops."""
+        self._stopping = True
         for cancelled in tuple(self._running):
             cancelled.set()
+
+    def close(self) -> None:
+        """Stop, and wait for the threads to notice."""
+        self.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _result(self, task: asyncio.Future[T]) -> T:
+        try:
+            return task.result()
+        except QueryCancelledError as cancelled:
+            if self._stopping:
+                raise _stopping() from cancelled
+            raise
 
     async def _in_slot(self, work: Callable[[threading.Event], T], cancelled: threading.Event) -> T:
         async with self._slots:
@@ -104,6 +120,10 @@ class Offload:
     def _leave(self, cancelled: threading.Event) -> None:
         self._running.discard(cancelled)
         self._taken -= 1
+
+
+def _stopping() -> BusyError:
+    return BusyError("the server is stopping", suggestion="ask again when it is back")
 
 
 def _retrieve(task: asyncio.Future[T]) -> None:

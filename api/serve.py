@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import signal
 import socket
@@ -17,7 +18,8 @@ from semantic.errors import SettingsError
 from semantic.project import Project
 from semantic.settings import Settings, read_settings
 
-GRACE_SECONDS: Final = 4
+PATIENCE_SECONDS: Final = 3  # for queries to finish by themselves
+GRACE_SECONDS: Final = 4  # for connections to close
 BACKLOG: Final = 2048
 
 
@@ -71,7 +73,8 @@ def run_server(
     """Serve on the socket until a signal, then finish what runs and return."""
     import uvicorn  # noqa: PLC0415  (heavy, and the command line must be light)
 
-    from api.app import create_app  # noqa: PLC0415
+    from api.app import build_app  # noqa: PLC0415
+    from api.gateway import Gateway  # noqa: PLC0415
     from api.logs import configure_logs  # noqa: PLC0415
     from semantic.service import SemanticLayer  # noqa: PLC0415
 
@@ -83,7 +86,16 @@ def run_server(
         timeout_seconds=settings.query_timeout_seconds,
     )
     try:
-        app = create_app(layer, settings, secret=secret, project=project)
+        gateway = Gateway(layer, settings, secret=secret)
+        app = build_app(gateway, project)
+
+        class Server(uvicorn.Server):
+            """Uvicorn's server, which tells queries to end before it cuts their callers off."""
+
+            async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+                asyncio.get_running_loop().call_later(PATIENCE_SECONDS, gateway.offload.stop)
+                await super().shutdown(sockets)
+
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -95,7 +107,7 @@ def run_server(
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _leave)
         _announce(listener)
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config).run(sockets=[listener])
     finally:
         layer.close()
         listener.close()

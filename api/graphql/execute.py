@@ -54,7 +54,7 @@ def read_graphql(body: bytes) -> GraphQLRequest:
             'a GraphQL request is a JSON object with a text "query"',
             suggestion='send {"query": "{ cube { ... } }"}',
         )
-    variables = raw.get("variables") or {}
+    variables = {} if raw.get("variables") is None else raw["variables"]
     operation = raw.get("operationName") or None
     if not isinstance(variables, dict) or not isinstance(operation, str | None):
         raise QuerySyntaxError('"variables" is an object, and "operationName" a text')

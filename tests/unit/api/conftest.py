@@ -76,6 +76,11 @@ cubes:
       - {name: online, type: count, filters: [{sql: "{CUBE}.is_online"}]}
     segments:
       - {name: heavy, sql: "{CUBE}.weight > 100"}
+  - name: slow
+    sql: "SELECT a.sale_id + b.sale_id + c.sale_id + d.sale_id AS n
+          FROM gold.fct_sale a, gold.fct_sale b, gold.fct_sale c, gold.fct_sale d"
+    measures:
+      - {name: greatest, type: max, sql: "{CUBE}.n"}
   - name: secrets
     sql_table: gold.fct_sale
     public: false
@@ -137,7 +142,7 @@ class Server:
 
 
 def make_site(folder: Path) -> Site:
-    """Write a project, its served tables and their manifest."""
+    """Write a project and a file of tables, not yet in service."""
     model = folder / "project" / "semantic" / "model"
     model.mkdir(parents=True)
     (model / "sales.yml").write_text(MODEL)
@@ -146,6 +151,12 @@ def make_site(folder: Path) -> Site:
     database = serving / "gold-1.duckdb"
     with duckdb.connect(str(database)) as connection:
         connection.execute(SALES)
+    return Site(folder / "project", folder / "home", database)
+
+
+def publish(site: Site) -> None:
+    """Put the site's tables in service; a newer check of the shops has failed."""
+    serving, database = site.database.parent, site.database
     passed = QualityState("passed", datetime(2024, 6, 1, tzinfo=UTC))
     tables = (
         TableSnapshot(
@@ -159,7 +170,6 @@ def make_site(folder: Path) -> Site:
     write_checks(
         serving, {"dim_shop": QualityState("failed", datetime(2024, 6, 2, tzinfo=UTC), ("x",))}
     )
-    return Site(folder / "project", folder / "home", database)
 
 
 @contextmanager
@@ -208,7 +218,9 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    return make_site(tmp_path_factory.mktemp("site"))
+    made = make_site(tmp_path_factory.mktemp("site"))
+    publish(made)
+    return made
 
 
 @pytest.fixture(scope="session")
