@@ -113,6 +113,16 @@ def test_every_variable_of_ours_is_a_setting(document: dict[str, Any]) -> None:
     assert given <= known
 
 
+def test_the_addresses_of_the_sources_are_passed_on(env_file: Path, tmp_path: Path) -> None:
+    sources = (ROOT / "flows/pipelines/flights/sources.py").read_text()
+    names = set(re.findall(r"\bFLIGHTS_[A-Z]+_URL\b", sources))
+    assert names
+    filled = tmp_path / ".env"
+    filled.write_text(env_file.read_text() + "".join(f"{name}=http://{name}/\n" for name in names))
+    given = yaml.safe_load(_compose(filled).stdout)["services"]["flows"]["environment"]
+    assert {name: given[name] for name in names} == {name: f"http://{name}/" for name in names}
+
+
 def test_every_long_running_service_has_a_health_check_and_limits(
     document: dict[str, Any],
 ) -> None:

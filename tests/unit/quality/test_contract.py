@@ -68,13 +68,13 @@ def test_a_contract_is_read_with_its_types(tmp_path: Path) -> None:
 
 def test_all_problems_of_all_files_are_listed_at_once_with_their_places(tmp_path: Path) -> None:
     wrong = GOOD.replace("owner: sales\n", "").replace("nullable: true", "nulable: true")
-    typos = CUSTOMERS.replace("type: integer", "type: number").replace("title:", "titel:")
+    typos = CUSTOMERS.replace("type: integer", "type: number").replace("title:", "titl:")
     folder = write(tmp_path, orders=wrong, customers=typos)
     name = folder.name
     types = "a type is one of text, integer, double, boolean, date, timestamp, decimal(p, s)"
     assert problems_of(folder) == [
         f"{name}/customers.yml:2:1: missing_key: title is missing",
-        f"{name}/customers.yml:3:1: unknown_key: unknown key titel (did you mean title?)",
+        f"{name}/customers.yml:3:1: unknown_key: unknown key titl (did you mean title?)",
         f"{name}/customers.yml:8:16: invalid_value: columns.1.type: {types}",
         f"{name}/orders.yml:2:1: missing_key: owner is missing",
         f"{name}/orders.yml:10:46: unknown_key: unknown key nulable (did you mean nullable?)",
