@@ -36,19 +36,41 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Damaged:
+    """A delivery that cannot be read as what it says it is: its bytes, and why."""
+
+    id: str
+    content: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a source has been read: the last committed cursor, and the batches that are known.
+
+    `cursor` is None when nothing was read yet, and also when the lake no longer remembers it; then
+    a source begins anew and the known batches are left out. `known` are the ids of the batches in
+    bronze, and of those that an operator told to skip.
+    """
+
+    cursor: str | None = None
+    known: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """A table of a source system.
 
     `schema` is what the source is known to deliver: a new column is added to bronze, a changed
-    type or a missing column stops the table. `extract` yields the batches after a cursor (None:
-    from the beginning). `key` are the columns that identify a record over deliveries.
+    type or a missing column stops the table. `extract` yields the batches after a position, in the
+    order in which they arrived. `key` are the columns that identify a record over deliveries.
     """
 
     name: str
     system: str
     schema: pa.Schema
     key: tuple[str, ...]
-    extract: Callable[[str | None], Iterator[Batch]]
+    extract: Callable[[Position], Iterator[Batch | Damaged]]
 
 
 @dataclass(frozen=True, slots=True)

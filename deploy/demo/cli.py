@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from deploy.demo.sources.cli import sources
 from semantic.project import Project
 from semantic.settings import read_settings
 
@@ -27,6 +28,9 @@ DAYS = click.IntRange(2, 365)
 @click.group()
 def demo() -> None:
     """Run the whole platform on real flights data, on this machine."""
+
+
+demo.add_command(sources)
 
 
 @demo.command()

@@ -11,16 +11,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from flows.pipeline import Batch, Pipeline, Schedule, Source, Transform
+from flows.pipeline import Batch, Pipeline, Position, Schedule, Source, Transform
 
 SCHEMA = pa.schema([("id", pa.int64()), ("day", pa.string()), ("amount", pa.int64())])
 
 
-def extract_orders(cursor: str | None) -> Iterator[Batch]:
-    """Yield the whole file as one batch, unless it is the one that the cursor names."""
+def extract_orders(position: Position) -> Iterator[Batch]:
+    """Yield the whole file as one batch, unless it is the one that was read last."""
     text = Path(os.environ["SHOP_ORDERS"]).read_text()
     digest = hashlib.sha256(text.encode()).hexdigest()
-    if digest != cursor:
+    if digest != position.cursor:
         rows = pa.Table.from_pylist([json.loads(line) for line in text.splitlines()])
         yield Batch(id=digest, rows=rows, cursor=digest)
 
