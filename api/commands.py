@@ -95,9 +95,10 @@ def query(
     )
     try:
         context = SecurityContext(user=user, groups=groups)
-        result = layer.load(asked.query, context, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        result = layer.load(asked.query, context, now=now)
         if as_json:
-            click.echo(encode_load(result, asked, layer.catalog))
+            click.echo(encode_load(result, asked, layer.catalog, now=now))
             return
     finally:
         layer.close()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
+from zoneinfo import ZoneInfo
 
 import orjson
 import pyarrow as pa
@@ -16,17 +19,19 @@ from api.rest.request import CacheMode, LoadRequest, ResponseFormat
 from api.state import describe_answer, format_instant
 from semantic.catalog.catalog import Catalog
 from semantic.engine.result import Result, ResultColumn
-from semantic.query.query import DEFAULT_LIMIT, Query
+from semantic.query.dates import parse_range
+from semantic.query.query import DEFAULT_LIMIT, Query, TimeDimension
 
+LAST_MOMENT: Final = timedelta(milliseconds=1)
 ORDER_OF_GRANULARITIES: Final = {name: place for place, name in enumerate(GRANULARITIES)}
 
 
-def encode_load(result: Result, request: LoadRequest, catalog: Catalog) -> bytes:
-    """Return the body of an answer to `load`."""
-    answer = encode_result(result, request.form, request.cache_mode, catalog)
+def encode_load(result: Result, request: LoadRequest, catalog: Catalog, *, now: datetime) -> bytes:
+    """Return the body of an answer to `load`; `now` is what relative dates were relative to."""
+    query = describe_query(result.query, request.cache_mode, now=now)
+    answer = encode_result(result, request.form, query, catalog)
     if not request.multi:
         return answer
-    query = describe_query(result.query, request.cache_mode)
     return orjson.dumps(
         {
             "queryType": "regularQuery",
@@ -38,11 +43,11 @@ def encode_load(result: Result, request: LoadRequest, catalog: Catalog) -> bytes
 
 
 def encode_result(
-    result: Result, form: ResponseFormat, cache_mode: CacheMode, catalog: Catalog
+    result: Result, form: ResponseFormat, query: dict[str, Any], catalog: Catalog
 ) -> bytes:
     """Return Cube's result object, keys in Cube's order, and our `ducat` before the data."""
     body: dict[str, Any] = {
-        "query": describe_query(result.query, cache_mode),
+        "query": query,
         "lastRefreshTime": format_instant(result.state.built_at),
         "annotation": annotate(result, catalog),
         "dataSource": "default",
@@ -82,15 +87,27 @@ def encode_rows(result: Result, form: ResponseFormat = "default") -> bytes:
 _EMPTY_COLUMNS: Final = b'{"members":[],"columns":[]}'
 
 
-def describe_query(query: Query, cache_mode: CacheMode = "stale-if-slow") -> dict[str, Any]:
-    """Return the query as Cube echoes it: every default filled in."""
+def describe_query(query: Query, cache_mode: CacheMode, *, now: datetime) -> dict[str, Any]:
+    """Return the query as Cube echoes it: defaults filled in, date ranges as two local times."""
     limit = DEFAULT_LIMIT if query.limit is None else query.limit
-    return write_document(query) | {
+    zone = ZoneInfo(query.timezone)
+    resolved = tuple(_resolve_range(item, now, zone) for item in query.time_dimensions)
+    return write_document(replace(query, time_dimensions=resolved)) | {
         "limit": limit,
         "rowLimit": limit,
         "offset": query.offset,
         "cacheMode": cache_mode,
     }
+
+
+def _resolve_range(item: TimeDimension, now: datetime, zone: ZoneInfo) -> TimeDimension:
+    """Write a range as Cube does: both ends inclusive, to the millisecond."""
+    if item.date_range is None:
+        return item
+    found = parse_range(item.date_range, now=now, zone=zone)
+    start = found.start.local.isoformat(timespec="milliseconds")
+    end = (found.end.local - LAST_MOMENT).isoformat(timespec="milliseconds")
+    return replace(item, date_range=(start, end))
 
 
 def _keyed_columns(result: Result) -> tuple[list[str], list[pa.LargeStringArray]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 
 from starlette.types import Receive, Scope, Send
@@ -25,7 +26,11 @@ class LoadApp:
         request = read_request(scope["method"], scope["query_string"], body)
         asker = Asker(context, "rest", scope["ducat.request_id"], partial(wait_gone, receive))
         catalog = self._gateway.layer.catalog
+        now = datetime.now(UTC)
         answer = await self._gateway.load(
-            request.query, asker, lambda result: encode_load(result, request, catalog)
+            request.query,
+            asker,
+            lambda result: encode_load(result, request, catalog, now=now),
+            now=now,
         )
         await send_bytes(send, answer)

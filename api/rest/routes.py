@@ -55,7 +55,7 @@ def _add_cube_routes(router: APIRouter, gateway: Gateway) -> None:
         context, asked = await _read(request, gateway)
         now = datetime.now(UTC)
         await asyncio.to_thread(gateway.layer.compile, asked.query, context, now=now)
-        query = describe_query(asked.query, asked.cache_mode)
+        query = describe_query(asked.query, asked.cache_mode, now=now)
         return _json(
             {
                 "queryType": "regularQuery",

@@ -206,3 +206,21 @@ def test_hostile_bodies_are_refused_and_the_server_goes_on(server: Server) -> No
 def test_a_chunked_body_without_length_is_limited_too(server: Server) -> None:
     response = server.client.post("/cubejs-api/v1/load", content=(b"x" * 65536 for _ in range(40)))
     assert response.status_code == 413
+
+
+def test_the_echoed_query_has_date_ranges_as_local_times(server: Server) -> None:
+    ranges = [["2024-01-01", "2024-01-31"], "from 2024-02-01 to 2024-02-29"]
+    echoed = [
+        server.load(
+            {
+                "measures": ["sales.count"],
+                "timeDimensions": [{"dimension": "sales.sold_at", "dateRange": written}],
+                "timezone": "America/New_York",
+            }
+        )["query"]["timeDimensions"][0]["dateRange"]
+        for written in ranges
+    ]
+    assert echoed == [
+        ["2024-01-01T00:00:00.000", "2024-01-31T23:59:59.999"],
+        ["2024-02-01T00:00:00.000", "2024-02-29T23:59:59.999"],
+    ]
