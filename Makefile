@@ -40,8 +40,8 @@ $(UV): requirements/uv.txt
 setup: .venv/.ready .venv-superset/.ready ## Install Ducat and Superset below this folder
 
 .PHONY: packages
-packages: # Debian packages that the browser and cache tests use
-	@deploy/install-packages chromium redis-server
+packages: # Debian packages that the browser and Compose tests use
+	@deploy/install-packages chromium docker-compose redis-server
 
 .PHONY: demo
 demo: setup ## Run the whole platform on real flights data, until Ctrl-C (DEMO_DAYS=31: shorter)

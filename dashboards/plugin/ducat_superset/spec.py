@@ -1,0 +1,54 @@
+"""What Superset has to know of Ducat: which SQL it may send, and where metrics come from."""
+
+from sqlalchemy.engine.reflection import Inspector
+from superset.db_engine_specs.base import BaseEngineSpec
+from superset.db_engine_specs.postgres import PostgresEngineSpec
+
+
+class DucatEngineSpec(BaseEngineSpec):
+    """The engine spec of Ducat."""
+
+    engine = "ducat"
+    engine_name = "Ducat"
+    drivers = {"http": "HTTP", "https": "HTTPS"}
+    default_driver = "http"
+    sqlalchemy_uri_placeholder = "ducat+http://user:token@host:4000/"
+
+    # Without joins a top-N chart asks twice, both times in governed metrics.
+    allows_joins = False
+    # Row counts are asked as SELECT COUNT(*) FROM (…).
+    allows_subqueries = True
+    allows_alias_in_select = True
+    allows_alias_in_orderby = True
+    allows_sql_comments = False
+    supports_dynamic_schema = False
+    supports_file_upload = False
+
+    _time_grain_expressions = PostgresEngineSpec._time_grain_expressions
+
+    @classmethod
+    def convert_dttm(cls, target_type, dttm, db_extra=None):
+        """Return a time as SQL."""
+        return PostgresEngineSpec.convert_dttm(target_type, dttm, db_extra)
+
+    @classmethod
+    def epoch_to_dttm(cls):
+        """Return how seconds become a time."""
+        return PostgresEngineSpec.epoch_to_dttm()
+
+    @classmethod
+    def get_metrics(cls, database, inspector: Inspector, table):
+        """Return the governed measures of a view as a dataset's metrics."""
+        with database.get_inspector() as found, found.bind.connect() as connection:
+            view = found.dialect.read_views(connection)[table.table]
+        return [
+            {
+                "metric_name": measure["name"],
+                "verbose_name": measure["title"],
+                "description": measure.get("description"),
+                "d3format": measure.get("format"),
+                "metric_type": None,
+                "expression": f"MEASURE({measure['name']})",
+            }
+            for measure in view["measures"]
+        ]
