@@ -25,6 +25,10 @@ import duckdb
 from semantic.errors import SourceUnavailableError
 from semantic.snapshot import MANIFEST, Snapshot, read_snapshot
 
+# DuckDB 1.5.5 answers some queries that repeat a join wrongly when it shares the repeated part (a
+# stage of ours repeats the joins of another): a count came out as 0 instead of 1. A test holds the
+# query; the property tests run with this setting too.
+DISABLED_OPTIMIZERS: Final = "common_subplan"
 _IDLE: Final = 8
 Stamp = tuple[int, int, int]
 
@@ -56,6 +60,7 @@ class _Instance:
                     "autoinstall_known_extensions": False,
                     "autoload_known_extensions": False,
                     "preserve_insertion_order": False,
+                    "disabled_optimizers": DISABLED_OPTIMIZERS,
                 },
             )
             self.connection.execute(f"ATTACH '{quoted}' AS served (READ_ONLY)")

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from semantic.catalog.load import load_catalog_from_text
 from semantic.compile.statement import compile_plan
+from semantic.engine.served import DISABLED_OPTIMIZERS
 from semantic.plan.build import build
 from semantic.query.bind import bind
 from semantic.query.from_json import parse_json
@@ -101,7 +102,9 @@ def tables(draw: st.DrawFn) -> Data:
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[duckdb.DuckDBPyConnection]:
-    connection = duckdb.connect(":memory:", config={"threads": 1})
+    connection = duckdb.connect(
+        ":memory:", config={"threads": 1, "disabled_optimizers": DISABLED_OPTIMIZERS}
+    )
     for name, columns in TABLES.items():
         keys = "".join(f", {column} BIGINT" for column in columns)
         connection.execute(

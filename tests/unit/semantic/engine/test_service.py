@@ -181,6 +181,46 @@ def test_the_state_is_that_of_the_tables_read(tmp_path: Path) -> None:
     layer.close()
 
 
+CHAIN = """
+cubes:
+  - name: orders
+    sql_table: orders
+    joins:
+      - {name: lines, relationship: one_to_many, sql: "{CUBE}.id = {lines}.order_id"}
+      - {name: clerks, relationship: many_to_one, sql: "{CUBE}.clerk_id = {clerks}.id"}
+    dimensions: [{name: id, type: number, sql: id, primary_key: true}]
+    measures: [{name: count, type: count}]
+  - name: lines
+    sql_table: lines
+    dimensions: [{name: label, type: string, sql: label}]
+  - name: clerks
+    sql_table: clerks
+    dimensions: [{name: id, type: number, sql: id, primary_key: true}]
+    measures: [{name: total, type: sum, sql: amount}]
+"""
+CHAIN_SEED = """
+CREATE TABLE orders (id BIGINT, clerk_id BIGINT);
+CREATE TABLE lines (id BIGINT, label VARCHAR, order_id BIGINT);
+CREATE TABLE clerks (id BIGINT, amount DECIMAL(10, 2));
+INSERT INTO orders SELECT i, NULL FROM range(3) AS r(i);
+INSERT INTO lines SELECT i, 'a', i FROM range(3) AS r(i);
+INSERT INTO clerks SELECT i, NULL FROM range(2) AS r(i);
+DELETE FROM orders; DELETE FROM lines; DELETE FROM clerks;
+INSERT INTO orders VALUES (0, NULL);
+"""
+
+
+def test_stages_that_repeat_a_join_are_answered_right(tmp_path: Path) -> None:
+    """DuckDB 1.5.5 counts 0 orders here unless its sharing of common sub-plans is off."""
+    layer = open_layer(tmp_path, CHAIN, CHAIN_SEED)
+    result = ask(layer, "orders.count", "clerks.total", dimensions=["lines.label"])
+    assert [tuple(row.values()) for row in result.table.to_pylist()] == [(None, 1, None)]
+    with layer._engine._served.session() as session:
+        row = session.connection.execute("SELECT current_setting('disabled_optimizers')").fetchone()
+    assert row == ("common_subplan",)
+    layer.close()
+
+
 def test_many_threads_ask_at_once(layer: SemanticLayer) -> None:
     answers: list[object] = []
     threads = [
