@@ -32,7 +32,7 @@ class LoadRequest:
 
 
 def read_request(method: str, query_string: bytes, body: bytes) -> LoadRequest:
-    """Return the request that a GET's parameters or a POST's body spell.
+    """Return the request that the parameters of a GET or the body of a POST spell.
 
     Raises:
         QuerySyntaxError: it is not one; Cube's words where Cube has some.
