@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Final
 import duckdb
 import ibis
 import ibis.expr.datatypes as dt
+import ibis.expr.operations as ops
 import pyarrow as pa
 from deltalake import DeltaTable
 
@@ -139,11 +140,16 @@ def rebuild(
     expression = _conform(
         transform, transform.build({each.name: workspace.table(each.view) for each in inputs})
     )
-    code = _digest(workspace, transform, expression)
+    source, code = _compile(workspace, transform, expression)
     state = {CODE_KEY: code}
     for each in inputs:
         state |= each.state
-    schema = workspace.backend.to_pyarrow(expression.limit(0)).schema
+    workspace.sql.execute(f"CREATE TEMP VIEW {quote(f'all_{transform.name}')} AS {source}")
+    schema = (
+        workspace.sql.execute(f"SELECT * FROM {quote(f'all_{transform.name}')} LIMIT 0")
+        .to_arrow_table()
+        .schema
+    )
     whole = existing is None or not _same_columns(existing, schema)
     touched = EVERY
     if existing is not None and not whole and existing.transaction_version(CODE_KEY) == code:
@@ -156,7 +162,6 @@ def rebuild(
     if not transform.day_column:
         touched = EVERY
     relation = f"rebuilt_{transform.name}"
-    workspace.backend.create_view(f"all_{transform.name}", expression, overwrite=True)
     if existing is not None:
         workspace.sql.register(f"existing_{transform.name}", read_dataset(existing))
     while True:
@@ -202,11 +207,18 @@ def _conform(transform: Transform, expression: ir.Table) -> ir.Table:
     return expression.select(columns)
 
 
-def _digest(workspace: Workspace, transform: Transform, expression: ir.Table) -> int:
-    text = "\n".join(
-        (workspace.backend.compile(expression), repr(transform.key), repr(transform.day_column))
-    )
-    return int(hashlib.sha256(text.encode()).hexdigest()[:15], 16)
+def _compile(workspace: Workspace, transform: Transform, expression: ir.Table) -> tuple[str, int]:
+    """Return the SQL of a transform, and a digest of all that decides what it computes.
+
+    Tables that the transform holds in memory have random names; their content counts instead.
+    """
+    source = str(workspace.backend.compile(expression))
+    text = "\n".join((source, repr(transform.key), repr(transform.day_column)))
+    for held in expression.op().find(ops.InMemoryTable):
+        rows = held.data.to_pyarrow(held.schema)
+        workspace.sql.register(held.name, rows)
+        text = text.replace(held.name, hashlib.sha256(repr(rows.to_pylist()).encode()).hexdigest())
+    return source, int(hashlib.sha256(text.encode()).hexdigest()[:15], 16)
 
 
 def _same_columns(existing: DeltaTable, schema: pa.Schema) -> bool:

@@ -162,9 +162,10 @@ def _count(bounds: ir.Table) -> ir.Table:
 
     Not every engine unnests a range, but all join: five digits, each from 0 to 9.
     """
-    one = bounds.filter(bounds["first"].notnull())
-    digit = ibis.union(*(one.select(digit=ibis.literal(number, "int64")) for number in range(10)))
-    rows = one.mutate(number=ibis.literal(0, "int64"))
+    digit = ibis.union(
+        *(bounds.select(digit=ibis.literal(number, "int64")) for number in range(10))
+    )
+    rows = bounds.mutate(number=ibis.literal(0, "int64"))
     for _place in range(5):
         pairs = rows.cross_join(digit)
         rows = pairs.select("first", "last", number=pairs.number * 10 + pairs.digit)

@@ -120,7 +120,8 @@ def stg_weather_hourly(tables: Mapping[str, ir.Table]) -> ir.Table:
 
 def weather_key(origin: ir.Value, moment: ir.Value) -> ir.Value:
     """Return the key of an hour of weather: airport and hour in UTC, `EWR|2013-01-01T10`."""
-    return origin.concat("|", moment.strftime("%Y-%m-%dT%H"))
+    hour = moment.hour().cast("string").lpad(2, "0")
+    return origin.concat("|", moment.date().cast("string"), "T", hour)
 
 
 def measured(column: ir.Value) -> ir.Value:
