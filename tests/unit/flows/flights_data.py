@@ -144,5 +144,5 @@ def served_rows(file: Path) -> dict[str, list[tuple[Any, ...]]]:
         }
 
 
-def _never(_cursor: str | None) -> Iterator[Batch]:
+def _never(_position: object) -> Iterator[Batch]:
     raise AssertionError("transforms do not extract")

@@ -90,3 +90,17 @@ def test_two_pipelines_of_one_name_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(PipelineError, match="the pipeline same is defined by"):
         load_pipelines(both)
+
+
+def test_the_pipeline_of_this_project_makes_the_documented_tables_from_its_sources() -> None:
+    (flights,) = load_pipelines(Project.open(Path(__file__).parents[3]))
+    assert [transform.name for transform in flights.gold] == [
+        "fct_flights",
+        "fct_weather_hourly",
+        "dim_airline",
+        "dim_airport",
+        "dim_plane",
+        "dim_date",
+    ]
+    sources = {f"flights.{source.name}" for source in flights.sources}
+    assert {name for transform in flights.silver for name in transform.inputs} == sources
