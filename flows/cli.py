@@ -11,6 +11,7 @@ import click
 import orjson
 
 from flows.errors import BackfillError
+from flows.quarantine_cli import quarantine
 from semantic.project import Project
 from semantic.settings import Settings, read_settings
 from semantic.snapshot import Snapshot, read_checks, read_snapshot
@@ -19,6 +20,9 @@ from semantic.snapshot import Snapshot, read_checks, read_snapshot
 @click.group()
 def flows() -> None:
     """Run pipelines, serve their schedules, rebuild days."""
+
+
+flows.add_command(quarantine)
 
 
 @flows.command("list")
