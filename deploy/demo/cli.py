@@ -84,7 +84,7 @@ def _with_platform(
     home = project.root / ".ducat" / "demo"
     empty_folder(home)
     signal.signal(signal.SIGTERM, _interrupt)
-    steps = Steps(Console(file=sys.stderr, highlight=False))
+    steps = Steps(Console(file=sys.stderr, highlight=False, soft_wrap=True))
     finished = False
     try:
         with start_platform(project.root, home, days=days, steps=steps) as platform:

@@ -10,6 +10,7 @@ arrival; which days misbehave is fixed, so that every run plays the same story:
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -70,13 +71,22 @@ def deliver_flights(folder: Path, days: int) -> int:
 
 
 def _write_csv(rows: pa.Table, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}")
-    pacsv.write_csv(rows, temporary)
-    temporary.replace(path)
+    content = io.BytesIO()
+    pacsv.write_csv(rows, content)
+    _deliver(content.getvalue(), path)
 
 
 def _write_parquet(rows: pa.Table, path: Path) -> None:
+    content = io.BytesIO()
+    pq.write_table(rows, content)
+    _deliver(content.getvalue(), path)
+
+
+def _deliver(content: bytes, path: Path) -> None:
+    # Played again, nothing is delivered again: a file that is written anew is a new delivery.
+    if path.is_file() and path.read_bytes() == content:
+        return
     # Under a hidden name until it is complete, as a careful sender does.
     temporary = path.with_name(f".{path.name}")
-    pq.write_table(rows, temporary)
+    temporary.write_bytes(content)
     temporary.replace(path)
