@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 import traceback
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +22,9 @@ from semantic.project import Project
 PACKAGE: Final = "ducat_pipelines"
 
 
+_LOADING: Final = threading.Lock()
+
+
 def load_pipelines(project: Project) -> tuple[Pipeline, ...]:
     """Return the pipelines of a project by folder name, freshly read.
 
@@ -31,9 +35,11 @@ def load_pipelines(project: Project) -> tuple[Pipeline, ...]:
     if not project.pipelines.is_dir():
         return ()
     folders = sorted(path.parent for path in project.pipelines.glob("*/pipeline.py"))
-    _forget()
-    sys.modules[PACKAGE] = _package(PACKAGE, project.pipelines)
-    pipelines = tuple(_load(folder) for folder in folders)
+    # The tasks of a flow run in threads, and the loaded modules are the process's.
+    with _LOADING:
+        _forget()
+        sys.modules[PACKAGE] = _package(PACKAGE, project.pipelines)
+        pipelines = tuple(_load(folder) for folder in folders)
     _refuse_same_names(pipelines)
     return pipelines
 
