@@ -13,7 +13,7 @@ atomic Delta commit, so what is known and what is there cannot part.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -38,6 +38,7 @@ class BronzeState:
     newest_number: int
     schema_version: int
     cursor: str | None
+    version: int | None = None
 
 
 def read_state(lake: Lake, pipeline: str, source: Source) -> BronzeState:
@@ -53,6 +54,7 @@ def read_state(lake: Lake, pipeline: str, source: Source) -> BronzeState:
         newest_number=pc.max(found["_batch_number"]).as_py() or 0,
         schema_version=pc.max(found["_schema_version"]).as_py() or 1,
         cursor=_read_cursor(table),
+        version=table.version(),
     )
 
 
@@ -62,6 +64,7 @@ def align(batch: Batch, source: Source, known: pa.Schema | None) -> pa.Table:
     Raises:
         SchemaChangedError: a declared column is missing or has another type; names every one.
     """
+    spelled = {name.lower() for name in [*source.schema.names, *(known.names if known else ())]}
     expected = {field.name: field.type for field in source.schema}
     later = {field.name: field.type for field in known or () if field.name not in expected}
     problems = [
@@ -77,7 +80,11 @@ def align(batch: Batch, source: Source, known: pa.Schema | None) -> pa.Table:
         wanted = expected.get(name) or later.get(name)
         if name in BRONZE_COLUMNS.names:
             problems.append(f"column {name} has a name that is bronze's own")
+        elif wanted is None and name.lower() in spelled:
+            # Delta, DuckDB and most engines do not tell such names apart.
+            problems.append(f"column {name} differs from another one only by upper or lower case")
         elif wanted is None:
+            spelled.add(name.lower())
             # A new column without any value has no type yet: it waits for its first value.
             if not pa.types.is_null(column.type):
                 columns[name] = column
@@ -106,9 +113,40 @@ def append(
 ) -> tuple[int, BronzeState]:
     """Write whole batches in one commit; return the table's version and its new state.
 
+    A batch that another run has written since `state` was read is left out.
+
     Raises:
         LakeError, LakeConflictError, DiskFullError: as the lake says; nothing was written.
     """
+
+    def write() -> tuple[int, BronzeState]:
+        table = lake.open("bronze", pipeline, source.name)
+        current = state
+        if table is not None and table.version() != state.version:
+            current = read_state(lake, pipeline, source)
+        new = [(batch, rows) for batch, rows in batches if batch.id not in current.known]
+        if table is not None and not new:
+            return table.version(), current
+        data, after = _number(new, source, current, now)
+        version = lake.commit(
+            table,
+            data,
+            "bronze",
+            pipeline,
+            source.name,
+            mode="append",
+            schema_mode="merge" if table is not None else None,
+            metadata={CURSOR_KEY: after.cursor} if after.cursor is not None else {},
+        )
+        return version, replace(after, version=version)
+
+    return commit_with_retries(write, table=f"bronze {pipeline}.{source.name}")
+
+
+def _number(
+    batches: Sequence[tuple[Batch, pa.Table]], source: Source, state: BronzeState, now: datetime
+) -> tuple[pa.Table, BronzeState]:
+    """Return the rows of batches with their load metadata, and the state after them."""
     version, schema, number = state.schema_version, state.schema, state.newest_number
     tables = []
     for batch, rows in batches:
@@ -120,26 +158,10 @@ def append(
             version += 1
             schema = pa.schema([*schema, *fresh])
         tables.append(_with_metadata(rows, source, batch, number, version, now))
-    data = pa.concat_tables(tables, promote_options="default")
     cursor = next((batch.cursor for batch, _ in reversed(batches) if batch.cursor), state.cursor)
-    metadata = {CURSOR_KEY: cursor} if cursor is not None else {}
-
-    def write() -> int:
-        table = lake.open("bronze", pipeline, source.name)
-        return lake.commit(
-            table,
-            data,
-            "bronze",
-            pipeline,
-            source.name,
-            mode="append",
-            schema_mode="merge" if table is not None else None,
-            metadata=metadata,
-        )
-
-    written = commit_with_retries(write, table=f"bronze {pipeline}.{source.name}")
     known = state.known | {batch.id for batch, _ in batches}
-    return written, BronzeState(schema, known, number, version, cursor)
+    data = pa.concat_tables(tables, promote_options="default")
+    return data, BronzeState(schema, known, number, version, cursor)
 
 
 def _with_metadata(

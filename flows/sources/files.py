@@ -73,6 +73,9 @@ class DroppedFiles:
         except (pa.ArrowException, OSError, ValueError) as malformed:
             reason = str(malformed).splitlines()[0]
             return Damaged(identity, content, f"{info.path} cannot be read: {reason}")
+        names = rows.schema.names
+        if len(set(names)) < len(names):
+            return Damaged(identity, content, f"{info.path} has two columns of one name")
         return Batch(identity, rows)
 
 
@@ -102,14 +105,14 @@ def read_csv(content: bytes, schema: pa.Schema) -> pa.Table:
         io.BytesIO(content), convert_options=pacsv.ConvertOptions(column_types=text, **options)
     )
     columns = []
-    for name in rows.schema.names:
-        column = rows[name]
+    for name, column in zip(rows.schema.names, rows.columns, strict=True):
         if name in typed:
             try:
-                column = column.cast(typed[name])
+                columns.append(column.cast(typed[name]))
             except pa.ArrowInvalid:
-                column = rows[name]
-        columns.append(column)
+                columns.append(column)
+        else:
+            columns.append(column)
     return pa.Table.from_arrays(columns, names=rows.schema.names)
 
 

@@ -3,6 +3,9 @@
 One query is one consistent read. Rows that share the newest time may have been committed after
 the last read, so the next read begins at that time, not after it; when it finds exactly the rows
 that it had seen there, there is nothing new.
+
+Two things are out of reach of such a column: a row that was deleted stays in the lake, and a row
+whose transaction committed after a read, with a time before that read's newest, is not seen.
 """
 
 from __future__ import annotations
@@ -15,7 +18,9 @@ import ibis
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
+from ibis.common.exceptions import TableNotFound
 
+from flows.errors import SourceMalformedError
 from flows.pipeline import Batch, Position
 from flows.sources.address import read_address
 from flows.sources.digest import digest_rows
@@ -37,6 +42,7 @@ class PostgresTable:
         Raises:
             SourceMissingError: the address is not set.
             SourceDownError: the server did not answer, after all retries.
+            SourceMalformedError: the table is not there, or a row has no time of its last change.
         """
         address = read_address(self.variable, means="the address of the operational database")
         since, seen = _read_cursor(position.cursor)
@@ -47,6 +53,12 @@ class PostgresTable:
         )
         if rows.num_rows == 0:
             return
+        if rows[self.changed_at].null_count:
+            raise SourceMalformedError(
+                f"{rows[self.changed_at].null_count} rows of PostgreSQL table "
+                f"{self.schema}.{self.table} have no {self.changed_at}",
+                suggestion="fill it: without it nobody can say whether a row has changed",
+            )
         newest = pc.max(rows[self.changed_at]).as_py()
         edge = digest_rows(rows.filter(pc.equal(rows[self.changed_at], newest)))
         if since == newest and edge == seen:
@@ -60,9 +72,22 @@ class PostgresTable:
     def _read(self, address: str, since: datetime | None) -> pa.Table:
         connection = ibis.connect(address)
         try:
-            rows = connection.table(self.table, database=self.schema)
+            try:
+                rows = connection.table(self.table, database=self.schema)
+            except TableNotFound as missing:
+                raise SourceMalformedError(
+                    f"PostgreSQL has no table {self.schema}.{self.table}"
+                ) from missing
+            if self.changed_at not in rows.columns:
+                raise SourceMalformedError(
+                    f"PostgreSQL table {self.schema}.{self.table} has no column {self.changed_at}",
+                    suggestion="it says which rows are new: bring it back, or name another one",
+                )
             if since is not None:
-                rows = rows.filter(rows[self.changed_at] >= ibis.timestamp(since.isoformat()))
+                changed = rows[self.changed_at]
+                rows = rows.filter(
+                    (changed >= ibis.timestamp(since.isoformat())) | changed.isnull()
+                )
             return rows.to_pyarrow()
         finally:
             connection.disconnect()

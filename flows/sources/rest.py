@@ -2,11 +2,13 @@
 
 dlt follows the pages and tries again after 429, 5xx and broken connections with growing waits,
 honouring `Retry-After`. The whole list is one batch: an API that has no cursor of changes can
-only be compared as a whole, and its digest says whether anything changed.
+only be compared as a whole, and its digest says whether anything changed. A batch is named by the
+batches before it as well: a list that returns to what it once was is a new delivery.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,12 +26,16 @@ LONGEST_WAIT: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class RestList:
-    """A list of records behind pages. `items` is the key of the records in a page."""
+    """A list of records behind pages. `items` is the key of the records in a page.
+
+    `total` is the key of the number of all records: where a page has it, it must be what was read.
+    """
 
     variable: str
     path: str
     items: str
     next_url: str = "next"
+    total: str = "total"
     page_size: int = 100
 
     def extract(self, position: Position) -> Iterator[Batch]:
@@ -52,8 +58,14 @@ class RestList:
                 [{name: _as_text(value) for name, value in record.items()} for record in records]
             )
         digest = digest_rows(rows)
-        if digest != position.cursor:
-            yield Batch(id=f"{self.path}#{digest}", rows=rows, cursor=digest)
+        newest, _, chain = (position.cursor or "").partition("|")
+        if digest == newest:
+            return
+        if not chain:
+            # Nothing was read yet, or the lake forgot how far: what is known stands for it.
+            chain = _chain(*sorted(position.known))
+        following = _chain(chain, digest)
+        yield Batch(id=f"{self.path}#{following}", rows=rows, cursor=f"{digest}|{following}")
 
     def _read(self, address: str) -> list[dict[str, Any]]:
         import requests  # noqa: PLC0415  (two seconds of imports, only where an API is read)
@@ -73,10 +85,12 @@ class RestList:
             data_selector=self.items,
             session=session,
         )
-        records: list[dict[str, Any]] = []
+        records: list[Any] = []
+        total: Any = None
         try:
             for page in client.paginate(self.path, params={"per_page": self.page_size}):
                 records.extend(page)
+                total = _check_page(page.response.json(), f"{address}{self.path}", self)
         except requests.exceptions.JSONDecodeError as malformed:
             raise SourceMalformedError(
                 f"{address}{self.path} answered what is not JSON: {malformed}",
@@ -89,7 +103,23 @@ class RestList:
             ) from failed
         if not all(isinstance(record, dict) for record in records):
             raise SourceMalformedError(f"{address}{self.path}: a record is not an object")
+        if total is not None and total != len(records):
+            raise SourceMalformedError(
+                f"{address}{self.path} says that it has {total} records and gave {len(records)}",
+                suggestion="it may have changed while it was read; run again",
+            )
         return records
+
+
+def _check_page(document: Any, address: str, source: RestList) -> Any:
+    """Return how many records a page says there are in all, None when it says nothing."""
+    if not isinstance(document, dict) or not isinstance(document.get(source.items), list):
+        raise SourceMalformedError(f"{address}: a page has no list {source.items!r}")
+    return document.get(source.total)
+
+
+def _chain(*parts: str) -> str:
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:20]
 
 
 def _as_text(value: Any) -> str | None:

@@ -25,7 +25,7 @@ def read_with_retries(
     """
     retrying = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(ATTEMPTS),
-        wait=tenacity.wait_exponential_jitter(initial=0.5, max=LONGEST_WAIT, jitter=0.5),
+        wait=tenacity.wait_exponential_jitter(multiplier=0.5, max=LONGEST_WAIT, jitter=0.5),
         retry=tenacity.retry_if_exception_type(errors),
         reraise=True,
     )

@@ -40,7 +40,7 @@ def deliver_weather(folder: Path, days: int) -> int:
         hour = str(hours[start])
         day = folder / hour[:4] / hour[5:7] / hour[8:10]
         day.mkdir(parents=True, exist_ok=True)
-        _write_csv(rows.slice(start, end - start), day / f"weather-{hour.replace(':', '')}.csv")
+        _write_csv(rows.slice(start, end - start), day / f"weather-{hour.replace('-', '')}.csv")
     return len(starts)
 
 
