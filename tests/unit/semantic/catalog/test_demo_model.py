@@ -50,7 +50,7 @@ TYPES = {
     "string": {"VARCHAR"},
     "number": {"BIGINT", "DOUBLE", "HUGEINT", "INTEGER"},
     "boolean": {"BOOLEAN"},
-    "time": {"TIMESTAMP"},
+    "time": {"DATE", "TIMESTAMP"},
 }
 
 
