@@ -86,7 +86,7 @@ class Filters:
             if segment is not None:
                 self.segments.append(segment.member)
             else:
-                self._add(self._read(part, "dimension", negated=False), self.scope.anchor)
+                self._add(self._read(part, "dimension", negated=False), "dimension")
 
     def add_having(self, node: exp.Expr) -> None:
         """Add the condition of a HAVING, which is one of measures.
@@ -95,10 +95,11 @@ class Filters:
             QueryError, UnsupportedError: it is not one that filters can say.
         """
         for part in _conjuncts(node):
-            self._add(self._read(part, "measure", negated=False), self.scope.anchor)
+            self._add(self._read(part, "measure", negated=False), "measure")
 
-    def _add(self, condition: Condition, anchor: Term) -> None:
+    def _add(self, condition: Condition, kind: Literal["dimension", "measure"]) -> None:
         if condition is False:
+            anchor = self.scope.anchor(kind)
             condition = AndFilter(
                 (MemberFilter(anchor.member, "set"), MemberFilter(anchor.member, "notSet"))
             )
@@ -243,6 +244,8 @@ class Filters:
         pattern = read_pattern(value.text, node, cased=isinstance(node, exp.Like))
         if pattern is None:
             return False if negated else MemberFilter(term.member, "set")
+        if pattern.place == "whole" and term.type != "string":
+            raise refuse(node, f"{term.short} is not a text", "compare it with =")
         positive, negative = _PLACES[pattern.place]
         if negated:
             return _not(term, negative, (pattern.text,))

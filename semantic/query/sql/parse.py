@@ -31,7 +31,7 @@ from semantic.query.sql.select import read_limit, read_select
 from semantic.query.sql.statement import SqlColumn, SqlQuery
 from semantic.query.sql.strict import check_only, refuse
 
-MAXIMUM_TEXT: Final = 500_000
+MAXIMUM_TEXT: Final = 300_000
 MAXIMUM_DEPTH: Final = 40
 _EXAMPLE: Final = "write SELECT carrier, MEASURE(count) FROM flight_operations GROUP BY carrier"
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -131,6 +131,9 @@ def _find_counted(statement: exp.Select) -> exp.Select | None:
     check_only(statement, "expressions", "from_", "limit")
     check_only(source, "this")
     check_only(subquery, "this", "alias")
+    alias = subquery.args.get("alias")
+    if alias is not None:
+        check_only(alias, "this")
     if not isinstance(subquery.this, exp.Select):
         raise refuse(subquery, "only the rows of one SELECT are counted")
     return subquery.this

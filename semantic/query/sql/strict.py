@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sqlglot import exp
+from sqlglot.errors import ErrorLevel
 
 from semantic.errors import UnsupportedError
 
@@ -30,7 +31,7 @@ _WORDS: Final = {
 
 def show(node: exp.Expr) -> str:
     """Return a part of a statement as a person may read it, shortened."""
-    text = node.sql(dialect="postgres", comments=False)
+    text = node.sql(dialect="postgres", comments=False, unsupported_level=ErrorLevel.IGNORE)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 

@@ -64,14 +64,13 @@ class Scope:
         self._view = _find_view(visible, table)
         self._alias = str(table.alias or self._view.name)
 
-    @property
-    def anchor(self) -> Term:
-        """A dimension of the view: what a condition that never holds can be written with."""
-        terms = [self._term(item) for item in self._view.members.values() if item.public]
-        dimensions = [term for term in terms if term is not None and term.kind == "dimension"]
-        if not dimensions:
-            raise QueryError(f"the view {self._view.name} has no dimension to filter by")
-        return dimensions[0]
+    def anchor(self, kind: Literal["dimension", "measure"]) -> Term:
+        """Return a member of a kind: what a condition that never holds can be written with."""
+        for item in self._view.members.values():
+            term = self._term(item) if item.public else None
+            if term is not None and term.kind == kind:
+                return term
+        raise QueryError(f"the view {self._view.name} has no {kind} to filter by")
 
     def find(self, column: exp.Column) -> Term:
         """Return the member that a column names.
