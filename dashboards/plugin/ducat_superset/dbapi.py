@@ -77,6 +77,7 @@ TYPE_CODES = {
 }
 
 CONVERTERS = {
+    "number": float,
     "decimal": decimal.Decimal,
     "timestamp": datetime.datetime.fromisoformat,
     "date": datetime.date.fromisoformat,
@@ -99,7 +100,7 @@ class Connection:
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
         if user:
-            self._headers["X-Ducat-User"] = user
+            self._headers["X-Ducat-User"] = _header(user)
         self._path = path.rstrip("/")
         self._timeout = timeout
         self._running = None
@@ -230,6 +231,17 @@ class Cursor:
         self._rows = iter(())
 
 
+def _header(user):
+    """Return the end user's name as a header may hold it: the server must see exactly this name."""
+    try:
+        user.encode("latin-1")
+    except UnicodeEncodeError as unsendable:
+        raise InterfaceError(f"the user name {user!r} cannot be sent to Ducat") from unsendable
+    if not user.isprintable():
+        raise InterfaceError(f"the user name {user!r} cannot be sent to Ducat")
+    return user
+
+
 def _read(status, content):
     try:
         document = json.loads(content)
@@ -245,7 +257,14 @@ def _read(status, content):
 
 
 def _bind(operation, parameters):
-    """Return the statement with its values written in; the server binds them again."""
+    """Return the statement with its values written in; the server binds them again.
+
+    Without parameters (None) it is sent as it is: Superset has undone SQLAlchemy's doubled percent
+    signs by then, and a `%%` that is left is one that somebody looks for. With parameters, also an
+    empty set of them, a `%` is always doubled.
+    """
+    if parameters is None:
+        return operation
     if not parameters:
         return operation.replace("%%", "%")
     return operation % {name: _literal(value) for name, value in parameters.items()}

@@ -1,6 +1,7 @@
 """What Superset has to know of Ducat: which SQL it may send, and where metrics come from."""
 
 from sqlalchemy.engine.reflection import Inspector
+from superset.constants import TimeGrain
 from superset.db_engine_specs.base import BaseEngineSpec
 from superset.db_engine_specs.postgres import PostgresEngineSpec
 
@@ -24,7 +25,18 @@ class DucatEngineSpec(BaseEngineSpec):
     supports_dynamic_schema = False
     supports_file_upload = False
 
-    _time_grain_expressions = PostgresEngineSpec._time_grain_expressions
+    # Only what the server cuts times to: a grain that is refused should not be on offer.
+    _time_grain_expressions = {
+        None: "{col}",
+        TimeGrain.SECOND: "DATE_TRUNC('second', {col})",
+        TimeGrain.MINUTE: "DATE_TRUNC('minute', {col})",
+        TimeGrain.HOUR: "DATE_TRUNC('hour', {col})",
+        TimeGrain.DAY: "DATE_TRUNC('day', {col})",
+        TimeGrain.WEEK: "DATE_TRUNC('week', {col})",
+        TimeGrain.MONTH: "DATE_TRUNC('month', {col})",
+        TimeGrain.QUARTER: "DATE_TRUNC('quarter', {col})",
+        TimeGrain.YEAR: "DATE_TRUNC('year', {col})",
+    }
 
     @classmethod
     def convert_dttm(cls, target_type, dttm, db_extra=None):

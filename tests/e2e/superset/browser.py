@@ -112,7 +112,10 @@ class Browser:
 
     def wait_for(self, script: str, *, seconds: float = 60) -> Any:
         """Return the value of an expression as soon as it is true."""
-        return self.wait(lambda: self.run(script), script, seconds=seconds)
+        # Between two pages there is a document without a body.
+        return self.wait(
+            lambda: self.run(f"document.body && ({script.strip()})"), script, seconds=seconds
+        )
 
     def wait(self, condition: Callable[[], Any], what: str, *, seconds: float = 60) -> Any:
         """Return the value of a condition as soon as it is true."""
