@@ -255,6 +255,8 @@ class Filters:
         """Return what a pattern is matched with; Superset casts what is no text to VARCHAR."""
         operand = node.this.unnest()
         if isinstance(operand, exp.Cast) and operand.to.this in _TEXTS:
+            check_only(operand, "this", "to")
+            check_only(operand.to, "this", "nested")
             operand = operand.this
         term = self._operand(operand, kind)
         if term.kind != "dimension" or term.type not in _COMPARABLE_TEXTS:

@@ -7,7 +7,9 @@
 
 The text is parsed, walked node by node, and thrown away: none of it reaches the database. What is
 understood becomes names and values of a query, which the layer binds as it binds every other. What
-is not understood is refused with a sentence; nothing of a statement is ever skipped.
+is not understood is refused with a sentence; nothing of a statement is ever skipped. The parser
+itself leaves things out here and there (the time zone of `DATE_TRUNC(…, …, 'Asia/Tokyo')`): so every
+name and value of the text must also be found in what the parsed tree is written as.
 
 A measure is asked as `MEASURE(m)`, or by the aggregate of its own type (`SUM` of a sum). `COUNT(*)`
 is the view's count of rows. `SELECT COUNT(*) FROM (…)` around a SELECT counts its rows, all of them.
@@ -17,13 +19,15 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects import Postgres
-from sqlglot.errors import ParseError, SqlglotError
-from sqlglot.tokenizer_core import TokenType
+from sqlglot.errors import ErrorLevel, ParseError, SqlglotError
+from sqlglot.tokenizer_core import Token, TokenType
 
 from semantic.catalog.catalog import Catalog
 from semantic.errors import LimitExceededError, QuerySyntaxError, UnsupportedError
@@ -32,6 +36,7 @@ from semantic.query.sql.statement import SqlColumn, SqlQuery
 from semantic.query.sql.strict import check_only, refuse
 
 MAXIMUM_TEXT: Final = 300_000
+MAXIMUM_TOKENS: Final = 40_000
 MAXIMUM_DEPTH: Final = 40
 _EXAMPLE: Final = "write SELECT carrier, MEASURE(count) FROM flight_operations GROUP BY carrier"
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -42,6 +47,9 @@ _NESTING: Final = frozenset(
     {TokenType.NOT, TokenType.DASH, TokenType.TILDE, TokenType.PLUS, TokenType.CASE}
 )
 MAXIMUM_NESTING: Final = 20
+_KEPT: Final = frozenset({TokenType.STRING, TokenType.NUMBER, TokenType.VAR, TokenType.IDENTIFIER})
+# Words of clauses that the tree says otherwise: TIMESTAMP WITH TIME ZONE, NULLS FIRST, LIMIT ALL.
+_REWRITTEN: Final = frozenset({"zone", "nulls", "first", "last", "all", "without", "with", "time"})
 
 
 def parse_sql(
@@ -60,22 +68,17 @@ def parse_sql(
     """
     shown = catalog if visible is None else visible
     try:
+        tokens = _tokenize(text)
         statement = _parse(text)
         inner = _find_counted(statement)
-        if inner is None:
-            return read_select(statement, catalog, shown, timezone)
-        counted = read_select(inner, catalog, shown, timezone)
+        asked = read_select(inner or statement, catalog, shown, timezone)
+        _check_whole(tokens, statement)
     except RecursionError as deep:
         raise LimitExceededError("the statement is nested too deeply") from deep
-    return _count(statement, counted)
+    return asked if inner is None else _count(statement, asked)
 
 
 def _parse(text: str) -> exp.Select:
-    if len(text) > MAXIMUM_TEXT:
-        raise LimitExceededError(f"a statement has at most {MAXIMUM_TEXT:,} characters")
-    if "\x00" in text:
-        raise QuerySyntaxError("the statement holds a character that no text may have")
-    _check_tokens(text)
     try:
         found = [item for item in sqlglot.parse(text, read="postgres") if item is not None]
     except SqlglotError as invalid:
@@ -88,10 +91,29 @@ def _parse(text: str) -> exp.Select:
     return statement
 
 
-def _check_tokens(text: str) -> None:
+def _check_whole(tokens: Iterable[Token], statement: exp.Select) -> None:
+    """Refuse a statement of which the parser left a name or a value out."""
+    written = statement.sql(dialect="postgres", comments=False, unsupported_level=ErrorLevel.IGNORE)
+    lost = _count_names(tokens) - _count_names(Postgres().tokenize(written))
+    for name in lost:
+        if name not in _REWRITTEN:
+            raise UnsupportedError(
+                f"{name[:100]} is not answered where it stands", suggestion=_EXAMPLE
+            )
+
+
+def _count_names(tokens: Iterable[Token]) -> Counter[str]:
+    return Counter(token.text.lower() for token in tokens if token.token_type in _KEPT)
+
+
+def _tokenize(text: str) -> list[Token]:
     """Refuse what is no SELECT, or is nested deeper than anything that a person or tool writes."""
+    if len(text) > MAXIMUM_TEXT:
+        raise LimitExceededError(f"a statement has at most {MAXIMUM_TEXT:,} characters")
+    if "\x00" in text:
+        raise QuerySyntaxError("the statement holds a character that no text may have")
     try:
-        tokens = Postgres().tokenize(text)
+        tokens: list[Token] = Postgres().tokenize(text)
     except SqlglotError as invalid:
         raise QuerySyntaxError(_explain(invalid), suggestion=_EXAMPLE) from invalid
     if not tokens:
@@ -100,12 +122,15 @@ def _check_tokens(text: str) -> None:
         raise UnsupportedError(
             f"{tokens[0].text[:50]}: only a SELECT over one view is answered", suggestion=_EXAMPLE
         )
+    if len(tokens) > MAXIMUM_TOKENS:
+        raise LimitExceededError(f"a statement has at most {MAXIMUM_TOKENS:,} words and signs")
     depth = run = 0
     for token in tokens:
         depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)
         run = run + 1 if token.token_type in _NESTING else 0
         if depth > MAXIMUM_DEPTH or run > MAXIMUM_NESTING:
             raise LimitExceededError("the statement is nested too deeply")
+    return tokens
 
 
 def _explain(invalid: SqlglotError) -> str:

@@ -19,6 +19,7 @@ from semantic.query.bound import Granularity
 from semantic.query.sql.strict import check_only, refuse, show
 
 GRANULARITIES: Final[tuple[str, ...]] = get_args(Granularity)
+SCHEMA: Final = "public"
 _NAMED: Final = 5
 _MEASURE: Final = "measure"
 _AGGREGATES: Final[dict[type[exp.Expr], frozenset[str]]] = {
@@ -57,12 +58,13 @@ class Scope:
     `visible` are the views that the caller may see; `catalog` also holds the cubes behind them.
     """
 
-    __slots__ = ("_alias", "_catalog", "_view")
+    __slots__ = ("_alias", "_catalog", "_is_plain", "_view")
 
     def __init__(self, catalog: Catalog, visible: Catalog, table: exp.Table) -> None:
         self._catalog = catalog
         self._view = _find_view(visible, table)
         self._alias = str(table.alias or self._view.name)
+        self._is_plain = not table.alias  # an alias hides the schema
 
     def anchor(self, kind: Literal["dimension", "measure"]) -> Term:
         """Return a member of a kind: what a condition that never holds can be written with."""
@@ -78,9 +80,12 @@ class Scope:
         Raises:
             UnknownMemberError: there is none, or it is hidden.
         """
-        check_only(column, "this", "table")
+        check_only(column, "this", "table", "db")
         if isinstance(column.this, exp.Star):
             raise refuse(column, "every column at once is not answered", "name the columns")
+        schema = column.args.get("db")
+        if schema is not None and not (self._is_plain and pick_name(schema, {SCHEMA})):
+            raise UnknownMemberError(f"{show(column)}: the statement reads {self._alias}")
         table = column.args.get("table")
         if table is not None and not pick_name(table, {self._alias}):
             raise UnknownMemberError(
@@ -266,7 +271,7 @@ class Scope:
 def _find_view(visible: Catalog, table: exp.Table) -> View:
     check_only(table, "this", "db", "alias")
     schema = table.args.get("db")
-    if schema is not None and not pick_name(schema, {"public"}):
+    if schema is not None and not pick_name(schema, {SCHEMA}):
         raise UnknownMemberError(
             f"there is no schema {schema.name[:100]}", suggestion="views are in public"
         )
