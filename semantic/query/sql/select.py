@@ -148,6 +148,8 @@ def _read_groups(select: exp.Select, scope: Scope, outputs: list[_Output]) -> li
             raise QuerySyntaxError(
                 f"{shown[0].short} must appear in GROUP BY, as the answer has measures"
             )
+        if _is_never(select):
+            return shown
         raise refuse(
             select,
             "a list of single rows is not answered: every answer is grouped",
@@ -165,6 +167,13 @@ def _read_groups(select: exp.Select, scope: Scope, outputs: list[_Output]) -> li
             select, "DISTINCT of some of the groups is not answered", "group by what is selected"
         )
     return groups
+
+
+def _is_never(select: exp.Select) -> bool:
+    """Whether a SELECT asks only for the types of its columns: Superset adds WHERE FALSE to it."""
+    where = select.args.get("where")
+    condition = where.this.unnest() if where is not None else None
+    return isinstance(condition, exp.Boolean) and not condition.this
 
 
 def _read_group(node: exp.Expr, scope: Scope, outputs: list[_Output]) -> Term:

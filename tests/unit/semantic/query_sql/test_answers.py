@@ -164,6 +164,11 @@ def test_nested_conditions_keep_the_rows_that_sql_keeps(desk: Desk) -> None:
             ),
             f"SELECT count(*) FROM (SELECT id FROM {FLAT} WHERE distance > 3 AND distance < 12 LIMIT 3)",
         ),
+        ("SELECT city, started FROM city_trips WHERE FALSE", "SELECT 1 WHERE FALSE"),
+        (
+            "SELECT MEASURE(count) FROM city_trips WHERE NOT (city IS NULL OR city IN (NULL) AND (1 != 1))",
+            f"SELECT count(*) FROM {FLAT} WHERE city IS NOT NULL",
+        ),
         (
             "SELECT COUNT(*) FROM (SELECT MEASURE(count) FROM city_trips) AS q",
             "SELECT 1",
