@@ -103,7 +103,14 @@ def _check_whole(tokens: Iterable[Token], statement: exp.Select) -> None:
 
 
 def _count_names(tokens: Iterable[Token]) -> Counter[str]:
-    return Counter(token.text.lower() for token in tokens if token.token_type in _KEPT)
+    found: Counter[str] = Counter()
+    before = None
+    for token in tokens:
+        if token.token_type in _KEPT:
+            fraction = token.token_type == TokenType.NUMBER and before == TokenType.DOT
+            found[f"0.{token.text}" if fraction else token.text.lower()] += 1
+        before = token.token_type
+    return found
 
 
 def _tokenize(text: str) -> list[Token]:

@@ -73,6 +73,8 @@ def test_a_chart_becomes_one_query_whose_alias_may_shadow_its_column(desk: Desk)
         ("'red' = colour", (one("colour", "equals", "red"),)),
         ("5 < distance", (one("distance", "gt", "5"),)),
         ("distance >= -1.5", (one("distance", "gte", "-1.5"),)),
+        ("distance > .5", (one("distance", "gt", "0.5"),)),
+        ("colour = 'it''s \\ 100%'", (one("colour", "equals", "it's \\ 100%"),)),
         ("NOT distance < 5", (one("distance", "gte", "5"),)),
         ("NOT NOT distance < 5", (one("distance", "lt", "5"),)),
         ("colour != 'red'", (but("colour", "notEquals", "red"),)),
