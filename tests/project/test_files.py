@@ -12,7 +12,9 @@ PACKAGES = ("semantic", "api", "flows", "dashboards", "quality", "deploy")
 BANNED = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
 # The outermost boundary of a server or of a command line, where nothing may escape.
 BROAD_EXCEPTS_ALLOWED = {
+    "api/asgi.py": "the outermost boundary of the server: every failure becomes an answer",
     "api/cli.py": "the outermost boundary of the command line",
+    "api/reload.py": "the outermost boundary of a thread: the old model stays in service",
 }
 
 
@@ -56,7 +58,7 @@ def test_no_broad_except_outside_the_outermost_boundaries() -> None:
         for number, line in enumerate(lines):
             # Cleaning up and raising on is not swallowing.
             if pattern.match(line) and "raise" not in {
-                part.strip() for part in lines[number : number + 4]
+                part.strip() for part in lines[number : number + 6]
             }:
                 found.append(f"{name}:{number + 1}")
     assert not found
