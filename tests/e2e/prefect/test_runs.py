@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from flows.errors import FreshnessMissedError, GateFailedError, IngestFailedErro
 from flows.orchestration.deployments import describe_deployments
 from flows.orchestration.limits import ensure_limits
 from flows.orchestration.runs import open_workshop, run_pipeline, watch_freshness
-from semantic.snapshot import read_checks, read_snapshot
+from semantic.snapshot import publish_snapshot, read_checks, read_snapshot
 
 ROOT = Path(__file__).parent / "shop"
 
@@ -113,7 +114,12 @@ def test_a_changed_type_stops_the_source_and_the_rest_goes_on(shop: Shop, prefec
 
 def test_a_table_older_than_its_contract_allows_fails_the_watch(shop: Shop) -> None:
     run_pipeline("shop")
-    time.sleep(1.1)
+    watch_freshness()
+    fresh = read_snapshot(shop.serving)
+    aged = tuple(
+        replace(table, loaded_at=table.loaded_at - timedelta(hours=1)) for table in fresh.tables
+    )
+    publish_snapshot(shop.serving, replace(fresh, tables=aged))
     with pytest.raises(FreshnessMissedError, match=r"fct_orders .*shop-team"):
         watch_freshness()
 
