@@ -59,6 +59,7 @@ class Front:
             app = self._hot.get(scope["path"], self._rest)
             await app(scope, limit_body(receive, headers), answer)
         except Exception as failure:
+            # The outermost boundary of the server: whatever fails becomes an answer, never a hang.
             if not isinstance(failure, DucatError):
                 log.exception("request failed", request_id=request_id, path=scope["path"])
             if not status and not isinstance(failure, QueryCancelledError):

@@ -111,6 +111,7 @@ class Gateway:
             record = replace(asked, code=QueryCancelledError.code)
             raise
         except Exception as failure:
+            # Whatever fails is recorded with its code, and goes on to the face.
             record = replace(asked, code=present(failure).code)
             if not isinstance(failure, DucatError) or face_of(failure).status == SERVER_ERROR:
                 log.exception("query failed", request_id=asked.request_id, user=asked.user)

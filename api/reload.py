@@ -62,6 +62,7 @@ class ModelWatcher:
             self._metrics.model_is_current.set(0)
             log.error("the changed model is refused; the one before stays", reason=refused.message)  # noqa: TRY400
         except Exception:
+            # The outermost boundary of a thread: a defect here must not end the watching.
             self._metrics.reload_failures.inc()
             self._metrics.model_is_current.set(0)
             log.exception("the changed model cannot be loaded; the one before stays")

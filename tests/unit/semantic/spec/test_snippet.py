@@ -6,6 +6,7 @@ import duckdb
 import pytest
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import SqlglotError
 
 from semantic.errors import Problem, Span
 from semantic.spec.aggregates import DUCKDB_AGGREGATES, is_aggregate
@@ -107,7 +108,8 @@ def _aggregates(name: str) -> bool:
     for argument in arguments:
         try:
             [tree] = dialect.parse_into(exp.Condition, f"{name}({argument})")
-        except Exception:  # noqa: BLE001, S112 - a function that takes another number of arguments
+        except (SqlglotError, ValueError, TypeError, IndexError):
+            # A function that takes another number of arguments.
             continue
         if tree is not None and any(is_aggregate(node) for node in tree.walk()):
             return True
