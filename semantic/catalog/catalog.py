@@ -28,8 +28,9 @@ MeasureType = Literal[
     "string",
     "time",
     "boolean",
+    "rank",
 ]
-DimensionType = Literal["string", "number", "boolean", "time", "geo"]
+DimensionType = Literal["string", "number", "boolean", "time", "geo", "switch"]
 Relationship = Literal["one_to_one", "one_to_many", "many_to_one"]
 
 
@@ -42,18 +43,85 @@ class ColumnReference:
 
 @dataclass(frozen=True, slots=True)
 class MemberReference:
-    """`{CUBE.member}`, `{member}` or `{other.member}`: stands for that member's own SQL."""
+    """`{CUBE.member}`, `{member}`, `{other.member}`: stands for that member's own SQL.
+
+    `{orders.customer.city}` keeps the way: `path` is then every cube from the first to the owner,
+    roles by their names: ("orders", "orders.customer"). Without a path the shortest joins are meant.
+    """
 
     cube: str
     member: str
     granularity: str | None = None
+    path: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CubeSource:
+    """`{cube.sql()}`: stands for the cube's `sql`, or its table, as a sub-select in brackets."""
+
+    cube: str
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """The value number `index` of a filter, inside the template of a `FilterParameter`."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class FilterParameter:
+    """`FILTER_PARAMS.cube.member.filter(...)`: the query's filters on the member, else `1 = 1`.
+
+    `template` is the SQL of the column that is compared, when a text was given; with a lambda it
+    is the condition itself, with an `Argument` wherever the lambda uses one of its parameters.
+    """
+
+    cube: str
+    member: str
+    template: tuple[TemplatePart, ...]
+    is_lambda: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FilterGroup:
+    """`FILTER_GROUP(...)`: its parameters, connected by AND and OR as the query connects them."""
+
+    parameters: tuple[FilterParameter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTime:
+    """`SQL_UTILS.convertTz(expression)`: a UTC time as the query's wall clock shows it."""
+
+    expression: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class ContextValue:
+    """`COMPILE_CONTEXT.securityContext.a.b`: a value of the caller's claims, always bound."""
+
+    path: tuple[str, ...]
+
+
+TemplatePart = str | ColumnReference | Argument
+ExpressionPart = (
+    str
+    | ColumnReference
+    | MemberReference
+    | CubeSource
+    | FilterParameter
+    | FilterGroup
+    | LocalTime
+    | ContextValue
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
     """One `sql:` snippet: text parts (already in the engine's dialect) and references, in order."""
 
-    parts: tuple[str | ColumnReference | MemberReference, ...]
+    parts: tuple[ExpressionPart, ...]
     span: Span | None = None
 
 
@@ -74,14 +142,162 @@ class CaseExpression:
 
 
 @dataclass(frozen=True, slots=True)
+class SwitchBranch:
+    """One `when` of a `case` with `switch`: the values that lead here, and the SQL."""
+
+    values: tuple[str, ...]
+    sql: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchExpression:
+    """A `case` with `switch`: chooses by the value of a dimension."""
+
+    switch: MemberReference
+    branches: tuple[SwitchBranch, ...]
+    otherwise: Expression | None
+
+
+@dataclass(frozen=True, slots=True)
 class Granularity:
-    """A custom granularity of one time dimension."""
+    """A custom granularity of one time dimension.
+
+    Either `interval` with `offset` or `origin`, or (`sql`) the begin of the period a row lies in.
+    A calendar cube may redefine a built-in one: then `name` is, say, "month".
+    """
 
     name: str
     title: str
-    interval: str
+    interval: str | None
     offset: str | None = None
     origin: str | None = None
+    sql: Expression | None = None
+    format: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """What a masked member shows: a literal (None is null), or SQL."""
+
+    value: str | int | float | bool | None = None
+    sql: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarShift:
+    """A time shift that a calendar's time dimension defines: found by `name`, or by interval.
+
+    `sql` is the shifted time of the row; without it the interval is subtracted or added.
+    """
+
+    name: str | None
+    interval: str | None
+    direction: Literal["prior", "next"] | None
+    sql: Expression | None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link that a dimension offers: to a URL (SQL) or a dashboard."""
+
+    name: str
+    label: str
+    url: Expression | None
+    dashboard: str | None = None
+    parameters: tuple[tuple[str, str], ...] = ()
+    icon: str | None = None
+    target: Literal["blank", "self"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RollingWindow:
+    """`rolling_window`. A bound of None is the row's own period; intervals as "7 day"."""
+
+    kind: Literal["fixed", "to_date"]
+    trailing: str | None = None  # an interval, or "unbounded"
+    leading: str | None = None
+    offset: Literal["start", "end"] = "end"
+    granularity: str | None = None  # of to_date
+
+
+@dataclass(frozen=True, slots=True)
+class Grain:
+    """`grain`, `group_by`, `reduce_by`, `add_group_by`: what the inner stage is grouped by.
+
+    relative: the query's groups, only those in `keep_only` (when given), without `exclude`, plus
+    `include`. fixed: `keep_only` and `include` whatever the outer stage is grouped by.
+    """
+
+    mode: Literal["relative", "fixed"] = "relative"
+    keep_only: tuple[MemberReference, ...] | None = None
+    exclude: tuple[MemberReference, ...] = ()
+    include: tuple[MemberReference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FilterTerm:
+    """A filter written in the model. None among `values` is null."""
+
+    member: MemberReference
+    operator: str
+    values: tuple[str | None, ...]
+    unless: tuple[MemberReference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FilterTree:
+    """Filters of the model that all hold ("and") or of which one holds ("or")."""
+
+    word: Literal["and", "or"]
+    parts: tuple[ModelFilter, ...]
+
+
+ModelFilter = FilterTerm | FilterTree
+
+
+@dataclass(frozen=True, slots=True)
+class FilterDirective:
+    """`filter` of a multi-stage measure: the filters of its inner stage.
+
+    relative: those around it without `exclude` (or only `keep_only`), plus `include`. fixed: those
+    of the query itself so changed, whatever stages stand between.
+    """
+
+    mode: Literal["relative", "fixed"] = "relative"
+    keep_only: tuple[MemberReference, ...] | None = None  # members and segments
+    exclude: tuple[MemberReference, ...] = ()
+    include: tuple[ModelFilter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TimeShift:
+    """One `time_shift`: `interval` and `direction`, or the `name` of a calendar's shift.
+
+    `time_dimension` None shifts every time dimension of the query.
+    """
+
+    interval: str | None
+    direction: Literal["prior", "next"] | None
+    name: str | None = None
+    time_dimension: MemberReference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RankKey:
+    """One `order_by` of a rank."""
+
+    sql: Expression
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MultiStage:
+    """What `multi_stage: true` unlocks on a measure."""
+
+    grain: Grain | None = None
+    filter: FilterDirective | None = None
+    time_shifts: tuple[TimeShift, ...] = ()
+    order_by: tuple[RankKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +307,7 @@ class Dimension:
     cube: str
     name: str
     type: DimensionType
-    sql: Expression | CaseExpression | None
+    sql: Expression | CaseExpression | SwitchExpression | None
     title: str
     short_title: str
     description: str | None = None
@@ -102,18 +318,28 @@ class Dimension:
     granularities: tuple[Granularity, ...] = ()
     latitude: Expression | None = None
     longitude: Expression | None = None
+    sub_query: bool = False  # `sql` names a measure of another cube: its value for each row
+    propagate_filters: bool = False  # the query's filters hold in the sub-query too
+    multi_stage: Grain | None = None  # `sql` names measures, at the query's groups plus `include`
+    values: tuple[str, ...] = ()  # of a switch without sql
+    time_shifts: tuple[CalendarShift, ...] = ()
+    links: tuple[Link, ...] = ()
+    mask: Mask | None = None
+    suggest_filter_values: bool = True
+    order: Literal["asc", "desc"] | None = None
+    aliases: tuple[str, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A measure of a cube. `sql` is None only for a plain count."""
+    """A measure of a cube. `sql` is None for a plain count and for a rank."""
 
     cube: str
     name: str
     type: MeasureType
-    sql: Expression | None
+    sql: Expression | SwitchExpression | None
     title: str
     short_title: str
     description: str | None = None
@@ -122,6 +348,11 @@ class Measure:
     format: str | None = None
     currency: str | None = None
     drill_members: tuple[str, ...] = ()
+    drill_filters: tuple[Expression, ...] = ()
+    rolling_window: RollingWindow | None = None
+    multi_stage: MultiStage | None = None
+    mask: Mask | None = None
+    aliases: tuple[str, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     span: Span | None = None
 
@@ -143,13 +374,19 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """A declared join, always LEFT JOIN from the declaring cube."""
+    """A declared join, always LEFT JOIN from the declaring cube.
+
+    `name` is what paths call it: the target's name, or the name (Cube: `alias`) that tells two joins
+    to one cube apart. Under such a name a *role* of the cube is joined: `target` is then the role,
+    "orders.customer", a cube of the catalog with everything of `users` but that name.
+    """
 
     cube: str
     target: str
     relationship: Relationship
     sql: Expression
     span: Span | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +418,8 @@ class Cube:
     tables: tuple[str, ...] = ()  # the physical tables its SQL reads, for freshness
     meta: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     span: Span | None = None
+    calendar: bool = False
+    role_of: str | None = None  # the cube that this one is a role of
 
     @property
     def primary_key(self) -> tuple[Dimension, ...]:
@@ -190,7 +429,11 @@ class Cube:
 
 @dataclass(frozen=True, slots=True)
 class ViewMember:
-    """A member as a view shows it. `join_path` is the cubes from the view's root to its owner."""
+    """A member as a view shows it.
+
+    `join_path` is the cubes from the view's root to its owner, roles by their names:
+    ("orders", "orders.customer"). `cube` is the last of them.
+    """
 
     view: str
     name: str
@@ -212,16 +455,33 @@ class Folder:
 
     name: str
     members: tuple[str, ...]
+    folders: tuple[Folder, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ViewGroup:
+    """A named group of views."""
+
+    name: str
+    title: str
+    views: tuple[str, ...]
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A selection of members along join paths, with names of its own."""
+    """A selection of members along join paths, with names of its own.
+
+    `filters` hold in every query of the view, but for those released by a filter of the query on
+    one of their `unless` members. Members in them are named as MemberReference(view, member).
+    """
 
     name: str
     title: str
     members: Mapping[str, ViewMember]
     folders: tuple[Folder, ...] = ()
+    filters: tuple[ModelFilter, ...] = ()
+    groups: tuple[str, ...] = ()
     description: str | None = None
     public: bool = True
     meta: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
@@ -235,4 +495,5 @@ class Catalog:
     version: str
     cubes: Mapping[str, Cube]
     views: Mapping[str, View]
+    view_groups: tuple[ViewGroup, ...] = ()
     join_graph: JoinGraph = field(default_factory=lambda: JoinGraph(MappingProxyType({})))

@@ -165,7 +165,9 @@ def _link_documents(documents: Sequence[Document], version: str, read: _ReadCube
     views = {spec.name: link_view(spec, cubes, problems) for spec in view_specs if spec is not None}
     if problems:
         raise ModelError(_tidy(problems))
-    return Catalog(version, MappingProxyType(cubes), MappingProxyType(views), graph)
+    return Catalog(
+        version, MappingProxyType(cubes), MappingProxyType(views), join_graph=graph
+    )
 
 
 def _collect(
