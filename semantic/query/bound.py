@@ -6,16 +6,17 @@ view reaches it; only the columns keep the names that were asked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Literal
 
 from semantic.catalog.catalog import Dimension, Measure, Segment
 from semantic.query.dates import Instant, Interval
 from semantic.query.query import Query
 
-Granularity = Literal["second", "minute", "hour", "day", "week", "month", "quarter", "year"]
 Value = str | bool | int | float | Decimal | datetime | Instant
 Pattern = Literal["contains", "startsWith", "endsWith"]
 Comparator = Literal[">", ">=", "<", "<="]
@@ -23,7 +24,9 @@ Comparator = Literal[">", ">=", "<", "<="]
 
 @dataclass(frozen=True, slots=True)
 class DimensionUse:
-    """A cube's dimension. `path` leads from a view's root to its cube, or is that cube alone."""
+    """A cube's dimension. `path` leads from a view's root (or the first cube that the caller wrote)
+    to its cube, roles by their names; or it is that cube alone, and the shortest joins are meant.
+    """
 
     dimension: Dimension
     path: tuple[str, ...]
@@ -133,7 +136,7 @@ class BoundColumn:
     name: str
     member: str
     use: Use
-    granularity: Granularity | None
+    granularity: str | None  # a built-in one, or one that the dimension defines
     title: str
     short_title: str
     description: str | None
@@ -160,7 +163,10 @@ class BoundQuery:
 
     `columns`: dimensions, then time dimensions with a granularity, then measures. `rows` are the
     conditions on rows (dimensions, segments, date ranges), `groups` those on measures. `ranges`
-    are the date ranges as they were understood. `defaulted` is True when the limit is ours.
+    are the date ranges as they were understood. `defaulted` is True when the limit is ours. `joins`
+    are ways that the joins must go (Cube's `joinHints`), as paths of cubes. `masks` are members
+    whose mask is shown instead, but in the rows for which the condition (if any) holds. `ungrouped`
+    asks for rows, not groups. `now` is what relative dates of the model count from.
     """
 
     query: Query
@@ -173,6 +179,12 @@ class BoundQuery:
     defaulted: bool
     offset: int
     timezone: str
+    now: datetime
+    ungrouped: bool = False
+    joins: tuple[tuple[str, ...], ...] = ()
+    masks: Mapping[tuple[str, str], Condition | None] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
 
     @property
     def grouping(self) -> tuple[BoundColumn, ...]:

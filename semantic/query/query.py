@@ -86,6 +86,14 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class MaskedMember:
+    """A member whose mask is to be shown, but in the rows that `unless` lets through."""
+
+    member: str
+    unless: Filter | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A request for members. `order` None means the default order, () means none.
 
@@ -105,3 +113,5 @@ class Query:
     total: bool = False
     ungrouped: bool = False
     unlimited: bool = field(default=False)
+    join_hints: tuple[tuple[str, ...], ...] = ()
+    masked_members: tuple[MaskedMember, ...] = ()
