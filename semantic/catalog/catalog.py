@@ -378,7 +378,8 @@ class Join:
 
     `name` is what paths call it: the target's name, or the name (Cube: `alias`) that tells two joins
     to one cube apart. Under such a name a *role* of the cube is joined: `target` is then the role,
-    "orders.customer", a cube of the catalog with everything of `users` but that name.
+    "orders.customer", a cube of the catalog with everything of `users` but that name, and `base`
+    is "users". Of a join under the target's own name `base` is empty, or the target.
     """
 
     cube: str
@@ -387,6 +388,7 @@ class Join:
     sql: Expression
     span: Span | None = None
     name: str = ""
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)
