@@ -14,11 +14,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from semantic.catalog.catalog import Catalog, Cube
-from semantic.catalog.join_graph import build_join_graph
+from semantic.catalog.catalog import Catalog
 from semantic.catalog.link import link_cube
 from semantic.catalog.link_views import link_view
 from semantic.catalog.resolve import list_names
+from semantic.catalog.roles import add_roles, find_ambiguous_references
 from semantic.catalog.validate import find_problems
 from semantic.errors import ModelError, Problem, Span
 from semantic.spec.cube import CubeSpec
@@ -159,15 +159,13 @@ def _link_documents(documents: Sequence[Document], version: str, read: _ReadCube
     ]
     usable = [spec for spec in cube_specs if spec is not None]
     names = {spec.name: list_names(spec) for spec in usable}
-    cubes: dict[str, Cube] = {spec.name: link_cube(spec, names, problems) for spec in usable}
-    graph = build_join_graph(cubes)
-    problems.extend(find_problems(cubes, graph))
+    cubes = add_roles({spec.name: link_cube(spec, names, problems) for spec in usable})
+    problems.extend(find_problems(cubes, cubes.graph))
+    problems.extend(find_ambiguous_references(cubes))
     views = {spec.name: link_view(spec, cubes, problems) for spec in view_specs if spec is not None}
     if problems:
         raise ModelError(_tidy(problems))
-    return Catalog(
-        version, MappingProxyType(cubes), MappingProxyType(views), join_graph=graph
-    )
+    return Catalog(version, cubes, MappingProxyType(views), join_graph=cubes.graph)
 
 
 def _collect(
