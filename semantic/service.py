@@ -19,7 +19,7 @@ from semantic.compile.statement import compile_plan
 from semantic.engine.execute import Engine
 from semantic.engine.result import AnswerState, Result, ResultColumn
 from semantic.plan.build import build
-from semantic.plan.explain import explain_joins, explain_measures, explain_plan
+from semantic.plan.explain import explain_joins, explain_measures, explain_plan, explain_root
 from semantic.plan.nodes import Plan
 from semantic.project import Project
 from semantic.query.bind import bind
@@ -109,7 +109,7 @@ class SemanticLayer:
         bound, plan, compiled = self._prepare(query, context, now)
         return {
             "plan": explain_plan(plan),
-            "root": plan.rows.tree.root,
+            "root": explain_root(plan),
             "joins": explain_joins(plan),
             "measures": explain_measures(plan),
             "dateRanges": [
@@ -142,12 +142,12 @@ class SemanticLayer:
         self._engine.close()
 
     def _prepare(
-        self, query: Query, _context: SecurityContext, now: datetime
+        self, query: Query, context: SecurityContext, now: datetime
     ) -> tuple[BoundQuery, Plan, CompiledQuery]:
         catalog = self._catalog
         bound = bind(catalog, query, now=now)
         plan = build(catalog, bound)
-        return bound, plan, compile_plan(catalog, plan, total=query.total)
+        return bound, plan, compile_plan(catalog, plan, total=query.total, context=context)
 
 
 def result_columns(columns: Iterable[BoundColumn]) -> tuple[ResultColumn, ...]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 
+from semantic.compile.dialect import Dialect, Parameter
 from semantic.query.bound import BoundColumn
-
-Parameter = str | bool | int | float | Decimal | datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +25,21 @@ class CompiledQuery:
 class Parameters:
     """Collects values while SQL is written: equal values share a placeholder."""
 
-    __slots__ = ("_numbers", "_values")
+    __slots__ = ("_dialect", "_numbers", "_values")
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
         self._numbers: dict[tuple[type, Parameter], int] = {}
         self._values: list[Parameter] = []
 
     def bind(self, value: Parameter) -> str:
         """Return the placeholder that stands for the value."""
         key = (type(value), value)
-        if key not in self._numbers:
+        number = self._numbers.get(key)
+        if number is None:
             self._values.append(value)
-            self._numbers[key] = len(self._values)
-        return f"${self._numbers[key]}"
+            number = self._numbers[key] = len(self._values)
+        return self._dialect.placeholder(number, value)
 
     @property
     def values(self) -> tuple[Parameter, ...]:

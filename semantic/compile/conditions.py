@@ -8,16 +8,17 @@ bounds to UTC.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import assert_never
 
-from semantic.compile.compiled import Parameters
-from semantic.compile.expressions import Expressions
+from semantic.catalog.catalog import Segment
+from semantic.compile.writer import Writer
 from semantic.query.bound import (
     AllOf,
     AnyOf,
     Compares,
     Condition,
-    DimensionUse,
     InSegment,
     IsNull,
     Matches,
@@ -28,18 +29,31 @@ from semantic.query.bound import (
 )
 from semantic.query.dates import Instant
 
-Render = Callable[[Use], str]
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A member where a condition stands. `local`: a time that is the wall clock's already."""
+
+    text: str
+    type: str
+    local: bool = False
+
+
+Render = Callable[[Use], Operand]
+RenderSegment = Callable[[Segment], str]
 
 
 class Conditions:
     """Writes conditions; `member` says what a member is called where they stand."""
 
-    __slots__ = ("_expressions", "_member", "_parameters")
+    __slots__ = ("_member", "_segment", "_writer")
 
-    def __init__(self, expressions: Expressions, parameters: Parameters, member: Render) -> None:
-        self._expressions = expressions
-        self._parameters = parameters
+    def __init__(self, writer: Writer, member: Render, segment: RenderSegment) -> None:
+        self._writer = writer
         self._member = member
+        self._segment = segment
 
     def render(self, condition: Condition) -> str:
         """Return the condition as one operand."""
@@ -49,9 +63,9 @@ class Conditions:
             case AnyOf():
                 return self._joined(" OR ", condition.parts)
             case InSegment():
-                return self._expressions.segment(condition.use.segment)
+                return self._segment(condition.use.segment)
             case IsNull():
-                return f"{self._member(condition.use)} IS {'NOT ' * condition.negated}NULL"
+                return f"{self._member(condition.use).text} IS {'NOT ' * condition.negated}NULL"
             case OneOf():
                 return self._one_of(condition)
             case Matches():
@@ -59,7 +73,7 @@ class Conditions:
             case Compares():
                 member = self._member(condition.use)
                 return _either(
-                    f"{member} {condition.comparator} {self._value(member, value)}"
+                    f"{member.text} {condition.comparator} {self._value(member, value)}"
                     for value in condition.values
                 )
             case Within():
@@ -74,57 +88,80 @@ class Conditions:
         member = self._member(condition.use)
         bound = [self._value(member, value) for value in condition.values]
         if len(bound) == 1:
-            test = f"{member} {'<>' if condition.negated else '='} {bound[0]}"
+            test = f"{member.text} {'<>' if condition.negated else '='} {bound[0]}"
         elif bound:
-            test = f"{member} {'NOT ' * condition.negated}IN ({', '.join(bound)})"
+            test = f"{member.text} {'NOT ' * condition.negated}IN ({', '.join(bound)})"
         else:
             test = ""
-        return _with_null(member, test, null=condition.null, negated=condition.negated)
+        return _with_null(member.text, test, null=condition.null, negated=condition.negated)
 
     def _matches(self, condition: Matches) -> str:
         member = self._member(condition.use)
-        text = member
-        if not (
-            isinstance(condition.use, DimensionUse) and condition.use.dimension.type == "string"
-        ):
-            text = f"CAST({member} AS VARCHAR)"
+        dialect = self._writer.dialect
+        text = member.text if member.type == "string" else dialect.cast_text(member.text)
         before = "%" if condition.pattern in {"contains", "endsWith"} else ""
         after = "%" if condition.pattern in {"contains", "startsWith"} else ""
-        word = "NOT ILIKE" if condition.negated else "ILIKE"
         tests = [
-            f"{text} {word} {self._parameters.bind(before + _escape(value) + after)} ESCAPE '\\'"
+            dialect.ilike(
+                text,
+                self._writer.parameters.bind(before + _escape(value) + after),
+                negated=condition.negated,
+            )
             for value in condition.values
         ]
         test = (" AND " if condition.negated else " OR ").join(tests)
         if len(tests) > 1:
             test = f"({test})"
-        return _with_null(member, test, null=condition.null, negated=condition.negated)
+        return _with_null(member.text, test, null=condition.null, negated=condition.negated)
 
     def _within(self, condition: Within) -> str:
         member = self._member(condition.use)
         if condition.negated:
-            outside = [f"{member} IS NULL"]
+            outside = [f"{member.text} IS NULL"]
             if condition.start is not None:
-                outside.append(f"{member} < {self._value(member, condition.start)}")
+                outside.append(f"{member.text} < {self._value(member, condition.start)}")
             if condition.end is not None:
-                outside.append(f"{member} >= {self._value(member, condition.end)}")
+                outside.append(f"{member.text} >= {self._value(member, condition.end)}")
             return f"({' OR '.join(outside)})"
         inside = []
         if condition.start is not None:
-            inside.append(f"{member} >= {self._value(member, condition.start)}")
+            inside.append(f"{member.text} >= {self._value(member, condition.start)}")
         if condition.end is not None:
-            inside.append(f"{member} < {self._value(member, condition.end)}")
+            inside.append(f"{member.text} < {self._value(member, condition.end)}")
         return f"({' AND '.join(inside)})"
 
-    def _value(self, member: str, value: Value) -> str:
+    def arguments(self, condition: Condition) -> tuple[str, ...]:
+        """Return the values of a condition on one member, for the lambda of a FILTER_PARAMS.
+
+        A date range gives its first and its last millisecond, as Cube does.
+        """
+        match condition:
+            case OneOf() | Compares():
+                member = self._member(condition.use)
+                return tuple(self._value(member, value) for value in condition.values)
+            case Matches():
+                return tuple(self._writer.parameters.bind(value) for value in condition.values)
+            case Within():
+                member = self._member(condition.use)
+                found = [] if condition.start is None else [condition.start]
+                if condition.end is not None:
+                    end = condition.end
+                    found.append(Instant(end.local - _MILLISECOND, end.utc - _MILLISECOND))
+                return tuple(self._value(member, value) for value in found)
+            case _:
+                return ()
+
+    def _value(self, member: Operand, value: Value) -> str:
         """Return the placeholder; a moment is local for a date, and UTC for a timestamp."""
+        bind = self._writer.parameters.bind
         if not isinstance(value, Instant):
-            return self._parameters.bind(value)
-        utc = self._parameters.bind(value.utc)
+            return bind(value)
+        if member.local:
+            return bind(value.local)
+        utc = bind(value.utc)
         if value.local == value.utc:
             return utc
-        local = self._parameters.bind(value.local)
-        return f"CASE WHEN typeof({member}) = 'DATE' THEN {local} ELSE {utc} END"
+        return self._writer.dialect.moment(bind(value.local), utc, member.text)
 
 
 def _with_null(member: str, test: str, *, null: bool, negated: bool) -> str:

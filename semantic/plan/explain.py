@@ -1,12 +1,26 @@
-"""A plan in words: what is read, how it is joined and why, and how each measure is counted."""
+"""A plan in words: what is read, how it is joined and why, and how each measure is made."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
-from semantic.catalog.catalog import Measure
-from semantic.catalog.join_graph import JoinHop
-from semantic.plan.nodes import Combined, KeyStage, Leaf, Plan, RowStage, Stage
+from semantic.catalog.catalog import Measure, RollingWindow
+from semantic.plan.nodes import (
+    Aggregate,
+    GroupKey,
+    Groups,
+    Merge,
+    Plan,
+    Rank,
+    Regroup,
+    Relation,
+    Roll,
+    Rows,
+    Spread,
+    Step,
+    Ungrouped,
+)
+from semantic.plan.walk import parts_of, rows_of
 from semantic.query.bound import MeasureUse
 
 INDENT = "  "
@@ -19,67 +33,49 @@ def explain_plan(plan: Plan) -> str:
         lines.append(f"{INDENT}limit {plan.limit}, offset {plan.offset}")
     if plan.groups:
         lines.append(f"{INDENT}keep groups that pass {len(plan.groups)} condition(s) on measures")
-    for (cube, name), source in plan.sources.items():
-        if isinstance(source, Combined):
-            lines.append(f"{INDENT}{cube}.{name} from other measures of the group")
-    for stage in plan.stages:
-        lines += [f"{INDENT}{line}" for line in _describe(stage)]
-    lines.append(f"{INDENT}rows of {plan.rows.tree.root}")
-    lines += [f"{INDENT * 2}{describe_hop(hop)}" for hop in plan.rows.tree.hops]
-    if plan.rows.conditions:
-        lines.append(f"{INDENT * 2}that pass {len(plan.rows.conditions)} condition(s)")
+    for measure in plan.calculated.values():
+        lines.append(f"{INDENT}{_name(measure)} from other measures of the group")
+    if isinstance(plan.source, Ungrouped):
+        lines.append(f"{INDENT}the joined rows themselves")
+        lines += _indent(_describe_rows(plan.source.rows), 2)
+    else:
+        lines += _indent(_describe(plan.source), 1)
     return "\n".join(lines)
 
 
+def explain_root(plan: Plan) -> str:
+    """Return the cube whose rows are read first."""
+    return next(rows_of(plan.source)).cube
+
+
 def explain_joins(plan: Plan) -> list[dict[str, Any]]:
-    """Return each join, and the members for which it is needed."""
-    joins = []
-    for hop in plan.rows.tree.hops:
-        below = plan.rows.tree.below(hop.target)
-        needed = [
-            column.name
-            for column in plan.columns
-            if (
-                column.use.measure.cube
-                if isinstance(column.use, MeasureUse)
-                else column.use.dimension.cube
-            )
-            in below
-        ]
-        joins.append(
-            {
-                "from": hop.source,
-                "to": hop.target,
-                "relationship": hop.join.relationship,
-                "why": f"for {', '.join(needed)}" if needed else "for a filter or an expression",
-            }
-        )
-    return joins
-
-
-def describe_hop(hop: JoinHop) -> str:
-    """Return a join in words."""
-    return f"left join {hop.target} from {hop.source} ({hop.join.relationship})"
-
-
-def _describe(stage: Stage) -> list[str]:
-    names = ", ".join(_name(leaf) for leaf in stage.leaves) or "the groups"
-    match stage:
-        case RowStage(sparse=None):
-            return [f"aggregate the joined rows: {names}"]
-        case RowStage():
-            return [f"aggregate the joined rows that have a row of {stage.sparse}: {names}"]
-        case KeyStage():
-            reason = ", ".join(f"{hop.source} -> {hop.target}" for hop in stage.because)
-            why = f"the join {reason} repeats its rows" if reason else "it has joins of its own"
-            return [
-                f"aggregate the distinct rows of {stage.cube} in each group, because {why}: {names}",
-                *(f"{INDENT}{describe_hop(hop)}" for hop in stage.tree.hops),
+    """Return each join once, and the members for which it is needed."""
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for rows in rows_of(plan.source):
+        for step in rows.steps:
+            below = _below(rows, step)
+            needed = [
+                column.name
+                for column in plan.columns
+                if (
+                    column.use.measure.cube
+                    if isinstance(column.use, MeasureUse)
+                    else column.use.dimension.cube
+                )
+                in below
             ]
-
-
-def _name(measure: Measure) -> str:
-    return f"{measure.cube}.{measure.name}"
+            found.setdefault(
+                (step.source, step.target, step.join.relationship),
+                {
+                    "from": step.source,
+                    "to": step.target,
+                    "relationship": step.join.relationship,
+                    "why": f"for {', '.join(needed)}"
+                    if needed
+                    else "for a filter or an expression",
+                },
+            )
+    return list(found.values())
 
 
 def explain_measures(plan: Plan) -> dict[str, str]:
@@ -89,10 +85,133 @@ def explain_measures(plan: Plan) -> dict[str, str]:
         if not isinstance(column.use, MeasureUse):
             continue
         measure = column.use.measure
-        source = plan.sources[measure.cube, measure.name]
-        match source:
-            case Combined():
-                found[column.name] = "from other measures of the group"
-            case Leaf():
-                found[column.name] = _describe(plan.stages[source.stage])[0].split(":")[0]
+        if (measure.cube, measure.name) in plan.calculated:
+            found[column.name] = "from other measures of the group"
+        elif isinstance(plan.source, Ungrouped):
+            found[column.name] = "the value of the row"
+        else:
+            owner = _owner(plan.source, (measure.cube, measure.name))
+            found[column.name] = "" if owner is None else _describe(owner)[0].split(":")[0]
+    return found
+
+
+def describe_step(step: Step) -> str:
+    """Return a join in words."""
+    repeats = ", which may repeat rows" if step.multiplies else ""
+    declared = "" if step.join.cube == step.source else " against its direction"
+    return (
+        f"left join {step.target} from {step.source} ({step.join.relationship}{declared}){repeats}"
+    )
+
+
+def _owner(relation: Relation, name: tuple[str, str]) -> Relation | None:
+    if isinstance(relation, Merge):
+        for part in relation.parts:
+            found = _owner(part, name)
+            if found is not None:
+                return found
+        return None
+    return relation if name in relation.measures else None
+
+
+def _describe(relation: Relation) -> list[str]:
+    match relation:
+        case Aggregate():
+            names = ", ".join(_name(leaf) for leaf in relation.leaves)
+            if relation.distinct:
+                reason = ", ".join(
+                    f"{step.source} -> {step.target}" for step in relation.rows.multiplying
+                )
+                text = (
+                    f"aggregate the distinct rows of {relation.rows.cube} in each group, "
+                    f"because the join {reason} repeats its rows: {names}"
+                )
+            else:
+                text = f"aggregate the joined rows: {names}"
+            return [f"{text}{_by(relation.keys)}", *_indent(_describe_rows(relation.rows), 1)]
+        case Groups():
+            return [
+                f"the groups of the rows{_by(relation.keys)}",
+                *_indent(_describe_rows(relation.rows), 1),
+            ]
+        case Merge():
+            head = "put together group by group" if relation.keys else "put side by side"
+            return [head, *_below_of(relation)]
+        case Regroup():
+            word = (
+                "one row for each inner group" if relation.plain else "aggregate the inner groups"
+            )
+            return [f"{word}: {_name(relation.measure)}{_by(relation.keys)}", *_below_of(relation)]
+        case Spread():
+            return [
+                f"the value of the coarser group in each of its parts: {_name(relation.measure)}"
+                f"{_by(relation.keys)}",
+                *_below_of(relation),
+            ]
+        case Rank():
+            return [
+                f"rank{_within(relation.within)}: {_name(relation.measure)}",
+                *_below_of(relation),
+            ]
+        case Roll():
+            lines = [f"roll {_window(relation.measure.rolling_window)}: {_name(relation.measure)}"]
+            if isinstance(relation.source, Rows):
+                return lines + _indent(_describe_rows(relation.source), 1)
+            return [*lines, *_below_of(relation)]
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _below_of(relation: Relation) -> list[str]:
+    return [line for part in parts_of(relation) for line in _indent(_describe(part), 1)]
+
+
+def _describe_rows(rows: Rows) -> list[str]:
+    lines = [f"rows of {rows.cube}"]
+    lines += [f"{INDENT}{describe_step(step)}" for step in rows.steps]
+    for attachment in rows.attachments:
+        item = attachment.dimension
+        lines.append(f"{INDENT}with {item.cube}.{item.name}, computed from measures")
+        lines += _indent(_describe(attachment.relation), 2)
+    if rows.conditions:
+        lines.append(f"{INDENT}that pass {len(rows.conditions)} condition(s)")
+    for shift in rows.shifts:
+        lines.append(f"{INDENT}{shift.cube}.{shift.member} moved by {shift.interval or 'calendar'}")
+    return lines
+
+
+def _indent(lines: list[str], depth: int) -> list[str]:
+    return [f"{INDENT * depth}{line}" for line in lines]
+
+
+def _by(keys: tuple[GroupKey, ...]) -> str:
+    return f" by {', '.join(_key(key) for key in keys)}" if keys else ""
+
+
+def _within(keys: tuple[GroupKey, ...]) -> str:
+    return f" within {', '.join(_key(key) for key in keys)}" if keys else ""
+
+
+def _key(key: GroupKey) -> str:
+    name = f"{key.dimension.cube}.{key.dimension.name}"
+    return name if key.granularity is None else f"{name}.{key.granularity}"
+
+
+def _window(window: RollingWindow | None) -> str:
+    if window is None:
+        return ""
+    if window.kind == "to_date":
+        return f"from the begin of the {window.granularity}"
+    return f"trailing {window.trailing or '0'}, leading {window.leading or '0'}"
+
+
+def _name(measure: Measure) -> str:
+    return f"{measure.cube}.{measure.name}"
+
+
+def _below(rows: Rows, step: Step) -> set[str]:
+    found = {step.target}
+    for other in rows.steps:
+        if other.source in found:
+            found.add(other.target)
     return found

@@ -1,104 +1,278 @@
-"""How to answer, in business names.
+"""How to answer, in business names: a tree of relations, each with its groups and its measures.
 
-    Plan = Combine(stages) → keep groups → order → offset, limit
+    Plan = relation → keep groups → order → offset, limit
 
-A *stage* computes some measures for every group of one and the same set of joined rows: the join
-tree's rows that pass the row conditions. That set and its groups do not depend on which measures
-are asked, so the stages can be put together by their group columns (null-safe), and adding a
-measure never adds or loses a row.
+A *relation* has one row for each of its groups: group keys, then the values of measures. The rules
+that it follows are in ARCHITECTURE.md ("What a query means").
 
-A measure is computed in one of three ways.
+- `Aggregate` reads `Rows` (a cube and the joins outward from it) and aggregates its measures, each
+  row of the cube once in each group.
+- `Groups` are the groups of rows, without measures.
+- `Merge` puts relations of the same groups together; what one of them lacks is empty.
+- `Regroup`, `Spread`, `Rank` and `Compute` are the outer stages of multi-stage measures.
+- `Series`, `Roll` and `Periods` make rolling windows.
 
-- `RowStage`: by aggregating the joined rows. Right when the joins do not repeat the rows of the
-  measure's cube, or when repetition does not matter (min, max, distinct counts).
-- `KeyStage`: the distinct (group, primary key) pairs of the joined rows, joined back to the
-  measure's cube, aggregated. So each row of the cube counts once in each group it belongs to,
-  however often the joins repeated it.
-- From other measures (`Combined`), after the stages are put together.
-
-Where a LEFT JOIN found no row of the measure's cube, there is nothing to aggregate, whatever the
-measure's SQL makes of nulls (`sum` of `1`, `coalesce(x, 0)`). Each aggregate therefore sees only rows
-where the cube is present. An aggregate written in SQL by the author cannot be told so from inside;
-it gets a stage of its own without the absent rows (`sparse`), and the groups that this stage lacks
-take the value of that aggregate over no rows.
+Calculated measures have no place in relations: they are arithmetic over the values of a relation,
+written where they are needed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
-from semantic.catalog.catalog import Expression, Measure
-from semantic.catalog.join_graph import JoinHop, JoinTree
+from semantic.catalog.catalog import Dimension, Expression, Join, Measure
 from semantic.query.bound import BoundColumn, BoundOrder, Condition
 
-
-@dataclass(frozen=True, slots=True)
-class RowSet:
-    """The joined rows that the whole query is about: a tree of joins and conditions on rows."""
-
-    tree: JoinTree
-    conditions: tuple[Condition, ...]
-    grouping: tuple[BoundColumn, ...]
+MeasureName = tuple[str, str]
+"""Cube and measure."""
 
 
 @dataclass(frozen=True, slots=True)
-class RowStage:
-    """Aggregates over the joined rows; `sparse` names the cube whose absent rows are left out."""
+class GroupKey:
+    """What rows are grouped by: a dimension, a time cut to a granularity."""
 
-    leaves: tuple[Measure, ...]
-    sparse: str | None = None
+    dimension: Dimension
+    path: tuple[str, ...]
+    granularity: str | None = None
+
+    @property
+    def name(self) -> tuple[str, str, str | None]:
+        """What tells keys apart."""
+        return (self.dimension.cube, self.dimension.name, self.granularity)
 
 
 @dataclass(frozen=True, slots=True)
-class KeyStage:
-    """Aggregates over the distinct keys of `cube`, which `because` would repeat.
+class Shift:
+    """Moves a time dimension: what lies `sign` x `interval` away stands here.
 
-    `tree` starts at the cube and reaches what its measures refer to, repeating none of its rows.
+    `moved` is set for calendars: the column that says where, in place of the calendar's key.
     """
 
     cube: str
-    tree: JoinTree
+    member: str
+    interval: str | None
+    sign: Literal[1, -1]
+    moved: Expression | None = None
+    calendar: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """LEFT JOIN `target`; `multiplies` when one row may then find several."""
+
+    source: str
+    target: str
+    join: Join
+    multiplies: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A relation with one row per `keys`, joined once `after` is: values of a computed dimension.
+
+    `dimension` is the sub-query or multi-stage dimension whose measures it holds.
+    """
+
+    dimension: Dimension
+    relation: Relation
+    keys: tuple[GroupKey, ...]
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A cube's rows, joined outward, never losing a row of it, that pass the conditions."""
+
+    cube: str
+    steps: tuple[Step, ...]
+    conditions: tuple[Condition, ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    shifts: tuple[Shift, ...] = ()
+    switches: tuple[Dimension, ...] = ()  # without SQL: each row stands once for each value
+
+    @property
+    def cubes(self) -> tuple[str, ...]:
+        """Every cube that is read."""
+        return (self.cube, *(step.target for step in self.steps))
+
+    @property
+    def multiplying(self) -> tuple[Step, ...]:
+        """The joins that may repeat the rows of the cube."""
+        return tuple(step for step in self.steps if step.multiplies)
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Measures of `rows.cube`. `distinct`: count each of its keys once in a group.
+
+    `own` are the cube's rows with what its measures read, when an aggregate written in SQL has to
+    be evaluated on the distinct keys.
+    """
+
+    rows: Rows
+    keys: tuple[GroupKey, ...]
     leaves: tuple[Measure, ...]
-    because: tuple[JoinHop, ...]
-    sparse: bool = False
+    distinct: bool = False
+    own: Rows | None = None
 
-
-Stage = RowStage | KeyStage
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """A measure that a stage computes: the index of the stage, and of the leaf in it."""
-
-    stage: int
-    index: int
+    @property
+    def measures(self) -> tuple[MeasureName, ...]:
+        """What it holds, in order."""
+        return tuple((leaf.cube, leaf.name) for leaf in self.leaves)
 
 
 @dataclass(frozen=True, slots=True)
-class Combined:
-    """A measure computed from other measures of the same group."""
+class Groups:
+    """The groups of rows."""
 
-    expression: Expression
+    rows: Rows
+    keys: tuple[GroupKey, ...]
+
+    @property
+    def measures(self) -> tuple[MeasureName, ...]:
+        """None."""
+        return ()
 
 
-Source = Leaf | Combined
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Relations of the same keys, put together null-safe.
+
+    `fills`: a measure that a group lacks takes the value of its aggregate over no rows; otherwise
+    it is null.
+    """
+
+    parts: tuple[Relation, ...]
+    keys: tuple[GroupKey, ...]
+    fills: bool
+
+    @property
+    def measures(self) -> tuple[MeasureName, ...]:
+        """What its parts hold."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.measures))
+
+
+@dataclass(frozen=True, slots=True)
+class Regroup:
+    """The outer stage over finer groups: `measure` aggregates its SQL over the rows of `source`.
+
+    With `plain`, the rows of the source are not aggregated: one row stays for each of them.
+    """
+
+    source: Relation
+    keys: tuple[GroupKey, ...]
+    measure: Measure
+    plain: bool = False
+
+    @property
+    def measures(self) -> tuple[MeasureName, ...]:
+        """The one measure."""
+        return ((self.measure.cube, self.measure.name),)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The outer stage over coarser groups: the value of `source` stands in each part of its group.
+
+    `groups` says which groups there are.
+    """
+
+    source: Relation
+    groups: Relation
+    keys: tuple[GroupKey, ...]
+    measure: Measure
+
+    @property
+    def measures(self) -> tuple[MeasureName, ...]:
+        """The one measure."""
+        return ((self.measure.cube, self.measure.name),)
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """The place of a group among those with the same `within`."""
+
+    source: Relation
+    keys: tuple[GroupKey, ...]
+    within: tuple[GroupKey, ...]
+    measure: Measure
+
+    @property
+    def measures(self) -> tuple[MeasureName, ...]:
+        """The one measure."""
+        return ((self.measure.cube, self.measure.name),)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """First and last time of the rows: one row with both."""
+
+    rows: Rows
+    time: GroupKey
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Periods of a time dimension, one after the other: where each begins and ends.
+
+    From `start` to `end` (local wall clock texts, end exclusive), or where `bounds` says.
+    `calendar` reads them from the rows of a calendar cube, whose granularity is SQL.
+    """
+
+    time: GroupKey
+    start: str | None
+    end: str | None
+    bounds: Bounds | None
+    calendar: Rows | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """For each period, `leaf` over the rows whose time lies in the window of the period.
+
+    `source` has either raw rows of the cube (`Rows`), or a relation at the finer key `time`.
+    `keys` contain keys of the rolling time (from the periods) and others (from the rows).
+    """
+
+    source: Rows | Relation
+    series: Series
+    time: GroupKey
+    keys: tuple[GroupKey, ...]
+    measure: Measure
+
+    @property
+    def measures(self) -> tuple[MeasureName, ...]:
+        """The one measure."""
+        return ((self.measure.cube, self.measure.name),)
+
+
+Relation = Aggregate | Groups | Merge | Regroup | Spread | Rank | Roll
+
+
+@dataclass(frozen=True, slots=True)
+class Ungrouped:
+    """The joined rows themselves: dimensions, and measures as the value of their row."""
+
+    rows: Rows
+    leaves: tuple[Measure, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The whole answer. `sources` says for each measure (cube, name) where it comes from.
+    """The whole answer. `calculated` are the measures that are arithmetic over others.
 
     `limit` is the number of rows to fetch; `tables` are the physical tables that are read.
     """
 
-    rows: RowSet
-    stages: tuple[Stage, ...]
-    sources: Mapping[tuple[str, str], Source]
+    source: Relation | Ungrouped
     columns: tuple[BoundColumn, ...]
+    calculated: Mapping[MeasureName, Measure]
     groups: tuple[Condition, ...]
     order: tuple[BoundOrder, ...]
     limit: int | None
     offset: int
     timezone: str
     tables: tuple[str, ...]
+    masks: Mapping[tuple[str, str], Condition | None]

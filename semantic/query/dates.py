@@ -13,6 +13,7 @@ intervals of milliseconds do.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal
@@ -210,3 +211,22 @@ def _shift(moment: datetime, count: int, unit: Unit) -> datetime:
     first = moment.replace(year=year, month=month, day=1, fold=0)
     following = (first.replace(day=28) + timedelta(days=4)).replace(day=1)
     return first.replace(day=min(moment.day, (following - timedelta(days=1)).day))
+
+
+def move_instant(
+    instant: Instant, parts: Mapping[str, int], zone: ZoneInfo, *, floor: str | None = None
+) -> Instant:
+    """Return the moment `parts` (amounts by unit) later, by the wall clock, from `floor`'s start.
+
+    Raises:
+        QuerySyntaxError: it lies outside of the years 1 to 9999.
+    """
+    moment = instant.local.replace(tzinfo=zone)
+    try:
+        if floor is not None:
+            moment = _floor(moment, _unit(floor))
+        for unit, amount in parts.items():
+            moment = _shift(moment, amount, _unit(unit))
+        return _instant(moment)
+    except (OverflowError, ValueError) as invalid:
+        raise _unreadable(str(instant.local)) from invalid

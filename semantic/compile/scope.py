@@ -1,0 +1,495 @@
+"""Members as SQL where joined rows stand: each cube under its own name.
+
+A snippet keeps its text; its references become the alias of a cube, or the SQL of another member in
+brackets. Computed dimensions read the relations attached to the rows. Times that a frame shifts are
+moved wherever they are named, by the wall clock; the key of a shifted calendar is moved only where
+facts are joined to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import assert_never
+
+from semantic.catalog.catalog import (
+    Argument,
+    CaseExpression,
+    ColumnReference,
+    ContextValue,
+    CubeSource,
+    Dimension,
+    Expression,
+    FilterGroup,
+    FilterParameter,
+    Granularity,
+    LocalTime,
+    Measure,
+    MemberReference,
+    Segment,
+    SwitchExpression,
+)
+from semantic.compile.conditions import Conditions, Operand
+from semantic.compile.writer import Placed, Writer
+from semantic.errors import InternalError, QueryError, UnsupportedError
+from semantic.plan.lineage import find_item, is_computed
+from semantic.plan.nodes import Attachment, GroupKey, Rows, Shift, Step
+from semantic.query.bound import (
+    AllOf,
+    AnyOf,
+    Condition,
+    DimensionUse,
+    InSegment,
+    SegmentUse,
+    Use,
+)
+from semantic.spec.intervals import parse_interval
+
+RenderMeasure = Callable[[Measure], str]
+Place = Callable[[Attachment], Placed]
+
+
+class Scope:
+    """Writes members over `rows`. `place` writes the relation of an attachment."""
+
+    __slots__ = ("_aliases", "_calendar", "_place", "_rows", "_writer")
+
+    def __init__(self, writer: Writer, rows: Rows, place: Place) -> None:
+        self._writer = writer
+        self._rows = rows
+        self._place = place
+        self._aliases: dict[tuple[str, str], tuple[str, Placed]] = {}
+        self._calendar: list[Shift] = []  # shifts of calendars, while a join is written
+
+    # -- rows --------------------------------------------------------------------------------
+
+    def source(self) -> str:
+        """Return FROM and the joins."""
+        rows = self._rows
+        text = f"FROM {self._relation(rows.cube)}"
+        waiting = list(rows.attachments)
+        text += self._attach(waiting, after=rows.cube)
+        for step in rows.steps:
+            text += f" LEFT JOIN {self._relation(step.target)} ON ({self._join(step)})"
+            text += self._attach(waiting, after=step.target)
+        for attachment in list(waiting):
+            text += self._attached(attachment)
+        for dimension in self._switches():
+            text += f" CROSS JOIN {self._switch_values(dimension)}"
+        return text
+
+    def where(self) -> str:
+        """Return WHERE, or nothing."""
+        if not self._rows.conditions:
+            return ""
+        conditions = self.conditions()
+        return " WHERE " + " AND ".join(conditions.render(part) for part in self._rows.conditions)
+
+    def conditions(self) -> Conditions:
+        """Return what writes conditions over these rows."""
+        return Conditions(self._writer, self._operand, self.segment)
+
+    def _relation(self, cube: str) -> str:
+        return f"{self._cube_source(cube)} AS {self._writer.dialect.quote_name(cube)}"
+
+    def _cube_source(self, cube: str) -> str:
+        item = self._writer.catalog.cubes[cube]
+        if item.sql_table is not None:
+            return item.sql_table
+        if item.sql is None:
+            raise InternalError(f"the cube {cube} has neither sql nor sql_table")
+        return f"({self.expression(item.sql)})"
+
+    def _join(self, step: Step) -> str:
+        """Return a join's condition, with the calendar moved when one of its two cubes is one."""
+        moved = [
+            shift
+            for shift in self._rows.shifts
+            if shift.calendar and shift.cube in {step.source, step.target}
+        ]
+        self._calendar = list(moved)
+        try:
+            text = self.expression(step.join.sql)
+        finally:
+            unused, self._calendar = self._calendar, []
+        if unused and moved:
+            raise UnsupportedError(
+                f"the join of {step.join.cube} to {step.join.target} names a column of the calendar",
+                suggestion=f"write it with the member {{{moved[0].cube}.{moved[0].member}}}, "
+                "so that time shifts can move it",
+            )
+        return text
+
+    def _attach(self, waiting: list[Attachment], *, after: str) -> str:
+        text = ""
+        for attachment in list(waiting):
+            if attachment.after == after:
+                waiting.remove(attachment)
+                text += self._attached(attachment)
+        return text
+
+    def _attached(self, attachment: Attachment) -> str:
+        placed = self._place(attachment)
+        alias = f"_a{len(self._aliases)}"
+        self._aliases[attachment.dimension.cube, attachment.dimension.name] = (alias, placed)
+        equal = self._writer.dialect.null_safe_equal
+        matching = " AND ".join(
+            equal(f"{alias}.{placed.keys[key.name]}", self.key(key)) for key in attachment.keys
+        )
+        return f" LEFT JOIN {placed.name} AS {alias} ON ({matching or 'TRUE'})"
+
+    # -- members -----------------------------------------------------------------------------
+
+    def key(self, key: GroupKey) -> str:
+        """Return what rows are grouped by: times as the time zone's wall clock shows them."""
+        dimension = key.dimension
+        if dimension.type != "time":
+            return self.dimension(dimension)
+        return self._period(dimension, key.granularity)
+
+    def _period(self, dimension: Dimension, granularity: str | None) -> str:
+        dialect = self._writer.dialect
+        custom = next((item for item in dimension.granularities if item.name == granularity), None)
+        if custom is not None and custom.sql is not None:
+            return f"({self.expression(custom.sql)})"
+        local = self.local(dimension)
+        if custom is not None:
+            return self._bin(custom, local)
+        return dialect.truncate(granularity, local) if granularity is not None else local
+
+    def _bin(self, custom: Granularity, local: str) -> str:
+        interval = tuple((parse_interval(custom.interval or "") or {}).items())
+        parts = tuple((amount, unit) for unit, amount in interval)
+        if custom.origin is not None:
+            return self._writer.dialect.bin(local, parts, custom.origin)
+        offset = tuple(
+            (amount, unit) for unit, amount in (parse_interval(custom.offset or "") or {}).items()
+        )
+        return self._writer.dialect.bin_with_offset(local, parts, offset)
+
+    def local(self, dimension: Dimension) -> str:
+        """Return a time as the query's wall clock shows it, shifted."""
+        writer = self._writer
+        text = writer.dialect.local_time(self._stored(dimension), writer.timezone)
+        return self._shifted(dimension, text)
+
+    def _shifted(self, dimension: Dimension, text: str) -> str:
+        for shift in self._shifts(dimension):
+            parts = parse_interval(shift.interval or "") or {}
+            moved = tuple((amount, unit) for unit, amount in parts.items())
+            text = self._writer.dialect.add(text, moved, shift.sign)
+        return text
+
+    def _shifts(self, dimension: Dimension) -> list[Shift]:
+        return [
+            shift
+            for shift in self._rows.shifts
+            if not shift.calendar and (shift.cube, shift.member) == (dimension.cube, dimension.name)
+        ]
+
+    def dimension(self, dimension: Dimension) -> str:
+        """Return a dimension's SQL, masked when it has to be; times as they are stored."""
+        name = (dimension.cube, dimension.name)
+        if name not in self._writer.masks:
+            return self._stored(dimension)
+        mask = self.mask(dimension)
+        unless = self._writer.masks[name]
+        if unless is None:
+            return mask
+        holds = Conditions(self._writer, self._bare, self.segment).render(unless)
+        return f"(CASE WHEN {holds} THEN {self._stored(dimension)} ELSE {mask} END)"
+
+    def _bare(self, use: Use) -> Operand:
+        if isinstance(use, DimensionUse):
+            return Operand(self._stored(use.dimension), use.dimension.type)
+        raise InternalError("a measure among the conditions of a mask")
+
+    def mask(self, item: Dimension | Measure) -> str:
+        """Return what stands for a masked member."""
+        mask = item.mask
+        match mask:
+            case None:
+                return "NULL"
+            case _ if mask.sql is not None:
+                return f"({self.expression(mask.sql)})"
+            case _:
+                return literal(self._writer, mask.value)
+
+    def _stored(self, dimension: Dimension) -> str:
+        for shift in self._calendar:
+            if (shift.cube, shift.member) == (dimension.cube, dimension.name):
+                self._calendar.remove(shift)
+                return self._moved(dimension, shift)
+        measure = None
+        if is_computed(self._writer.catalog, dimension):
+            found = self._aliases.get((dimension.cube, dimension.name))
+            if found is None:
+                raise InternalError(f"{dimension.cube}.{dimension.name} is not attached")
+            alias, placed = found
+            measure = self.reader(alias, placed)
+        match dimension.sql:
+            case Expression():
+                return f"({self.expression(dimension.sql, measure)})"
+            case CaseExpression():
+                return self._case(dimension.sql, measure)
+            case SwitchExpression():
+                return self.switch(dimension.sql, measure)
+            case None if dimension.latitude is not None and dimension.longitude is not None:
+                cast = self._writer.dialect.cast_text
+                latitude = cast(f"({self.expression(dimension.latitude)})")
+                longitude = cast(f"({self.expression(dimension.longitude)})")
+                return f"({latitude} || ',' || {longitude})"
+            case None if dimension.type == "switch":
+                return f"{_switch_alias(self._writer, dimension)}._value"
+            case None:
+                raise InternalError(f"{dimension.cube}.{dimension.name} has no sql")
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def _moved(self, dimension: Dimension, shift: Shift) -> str:
+        if shift.moved is not None:
+            return f"({self.expression(shift.moved)})"
+        parts = parse_interval(shift.interval or "") or {}
+        moved = tuple((amount, unit) for unit, amount in parts.items())
+        return self._writer.dialect.add(self._stored(dimension), moved, -shift.sign)
+
+    def segment(self, segment: Segment) -> str:
+        """Return a segment's condition."""
+        return f"({self.expression(segment.sql)})"
+
+    def reader(self, alias: str, placed: Placed) -> RenderMeasure:
+        """Return what reads measures from a relation; calculated ones are written out."""
+
+        def read(measure: Measure) -> str:
+            column = placed.values.get((measure.cube, measure.name))
+            if column is not None:
+                return f"{alias}.{column}"
+            if not isinstance(measure.sql, Expression):
+                raise InternalError(f"{measure.cube}.{measure.name} is not in its relation")
+            return f"({self.expression(measure.sql, read)})"
+
+        return read
+
+    # -- snippets ----------------------------------------------------------------------------
+
+    def expression(self, expression: Expression, measure: RenderMeasure | None = None) -> str:
+        """Return a snippet's SQL; `measure` writes the measures that it names."""
+        parts: list[str] = []
+        for part in expression.parts:
+            match part:
+                case str():
+                    parts.append(part)
+                case ColumnReference():
+                    parts.append(self._writer.dialect.quote_name(part.cube))
+                case MemberReference():
+                    parts.append(self._member(part, measure))
+                case CubeSource():
+                    parts.append(self._subselect(part.cube))
+                case FilterParameter():
+                    parts.append(self._filter_parameter(part, self._rows.conditions))
+                case FilterGroup():
+                    parts.append(self._filter_group(part))
+                case LocalTime():
+                    inner = f"({self.expression(part.expression, measure)})"
+                    local = self._writer.dialect.local_time(inner, self._writer.timezone)
+                    parts.append(local)
+                case ContextValue():
+                    parts.append(self._context_value(part))
+                case _ as unreachable:
+                    assert_never(unreachable)
+        return "".join(parts)
+
+    def _subselect(self, cube: str) -> str:
+        item = self._writer.catalog.cubes[cube]
+        if item.sql is not None:
+            return f"({self.expression(item.sql)})"
+        return f"(SELECT * FROM {item.sql_table})"  # noqa: S608 -- of the model
+
+    def _member(self, reference: MemberReference, measure: RenderMeasure | None) -> str:
+        item = find_item(self._writer.catalog, reference)
+        match item:
+            case Dimension():
+                if reference.granularity is None:
+                    return self.dimension(item)
+                return f"({self._period(item, reference.granularity)})"
+            case Segment():
+                return self.segment(item)
+            case Measure():
+                if measure is None:
+                    raise UnsupportedError(
+                        f"{item.cube}.{item.name} is a measure and cannot stand in the SQL of a row",
+                        suggestion="refer to dimensions and columns there",
+                    )
+                return measure(item)
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def _case(self, case: CaseExpression, measure: RenderMeasure | None) -> str:
+        def label(value: str | Expression) -> str:
+            if isinstance(value, str):
+                return self._writer.dialect.quote_text(value)
+            return f"({self.expression(value, measure)})"
+
+        branches = " ".join(
+            f"WHEN ({self.expression(branch.condition, measure)}) THEN {label(branch.label)}"
+            for branch in case.branches
+        )
+        otherwise = "" if case.otherwise is None else f" ELSE {label(case.otherwise)}"
+        return f"(CASE {branches}{otherwise} END)"
+
+    def switch(
+        self, case: SwitchExpression, measure: RenderMeasure | None, chooser: str | None = None
+    ) -> str:
+        """Return a `case` with `switch`; `chooser` is what it chooses by, when not the dimension."""
+        chosen = chooser if chooser is not None else self._member(case.switch, None)
+        quote = self._writer.dialect.quote_text
+        branches = " ".join(
+            f"WHEN {chosen} IN ({', '.join(quote(value) for value in branch.values)}) "
+            f"THEN ({self.expression(branch.sql, measure)})"
+            for branch in case.branches
+        )
+        otherwise = ""
+        if case.otherwise is not None:
+            otherwise = f" ELSE ({self.expression(case.otherwise, measure)})"
+        return f"(CASE {branches}{otherwise} END)"
+
+    def _filter_parameter(self, parameter: FilterParameter, conditions: Iterable[Condition]) -> str:
+        """Return the conditions on the member, about the parameter's column; `1 = 1` without any."""
+        found = [item for item in conditions if _is_about(item, parameter)]
+        if not found:
+            return "1 = 1"
+        if parameter.is_lambda:
+            return " AND ".join(self._called(parameter, item) for item in found)
+        column = self._template(parameter, ())
+        if (segment := _segment_in(found)) is not None:
+            return self.segment(segment)
+
+        def operand(use: Use) -> Operand:
+            kind = use.dimension.type if isinstance(use, DimensionUse) else "number"
+            return Operand(f"({column})", kind)
+
+        written = Conditions(self._writer, operand, self.segment)
+        return f"({' AND '.join(written.render(item) for item in found)})"
+
+    def _called(self, parameter: FilterParameter, condition: Condition) -> str:
+        written = Conditions(self._writer, self._operand, self.segment)
+        return f"({self._template(parameter, written.arguments(condition))})"
+
+    def _template(self, parameter: FilterParameter, arguments: tuple[str, ...]) -> str:
+        text = ""
+        for piece in parameter.template:
+            match piece:
+                case str():
+                    text += piece
+                case ColumnReference():
+                    text += self._writer.dialect.quote_name(piece.cube)
+                case Argument():
+                    if piece.index >= len(arguments):
+                        raise QueryError(
+                            f"the filter on {parameter.cube}.{parameter.member} has "
+                            f"{len(arguments)} values, and the model wants more",
+                            suggestion="give the filter two values, or change its FILTER_PARAMS",
+                        )
+                    text += arguments[piece.index]
+                case _ as unreachable:
+                    assert_never(unreachable)
+        return text
+
+    def _filter_group(self, group: FilterGroup) -> str:
+        """Return the query's conditions on the group's members, with their AND and OR."""
+        kept = [
+            text
+            for condition in self._rows.conditions
+            if (text := self._grouped(group, condition)) is not None
+        ]
+        return f"({' AND '.join(kept)})" if kept else "1 = 1"
+
+    def _grouped(self, group: FilterGroup, condition: Condition) -> str | None:
+        match condition:
+            case AllOf() | AnyOf():
+                parts = [self._grouped(group, part) for part in condition.parts]
+                written = [part for part in parts if part is not None]
+                if isinstance(condition, AnyOf) and len(written) < len(parts):
+                    return None  # a part that is not known here could be the one that holds
+                word = " AND " if isinstance(condition, AllOf) else " OR "
+                return f"({word.join(written)})" if written else None
+            case _:
+                for parameter in group.parameters:
+                    if _is_about(condition, parameter):
+                        return self._filter_parameter(parameter, (condition,))
+                return None
+
+    def _context_value(self, part: ContextValue) -> str:
+        value: object = {"user": self._writer.context.user, "groups": None}
+        claims = self._writer.context.claims
+        value = claims
+        for name in part.path:
+            value = value.get(name) if hasattr(value, "get") else None
+        match value:
+            case None:
+                return "NULL"
+            case str() | bool() | int() | float():
+                return self._writer.parameters.bind(value)
+            case _:
+                raise QueryError(
+                    f"the caller's {'.'.join(part.path)} is no single value",
+                    suggestion="put a text or a number into the token",
+                )
+
+    # -- conditions --------------------------------------------------------------------------
+
+    def _operand(self, use: Use) -> Operand:
+        if not isinstance(use, DimensionUse):
+            raise InternalError("a measure among the conditions on rows")
+        dimension = use.dimension
+        if dimension.type == "time" and self._shifts(dimension):
+            return Operand(self.local(dimension), "time", local=True)
+        return Operand(self.dimension(dimension), dimension.type)
+
+    # -- switches ----------------------------------------------------------------------------
+
+    def _switches(self) -> list[Dimension]:
+        """Return the virtual dimensions that the rows are multiplied by."""
+        return [item for item in self._rows.switches if item.sql is None]
+
+    def _switch_values(self, dimension: Dimension) -> str:
+        quote = self._writer.dialect.quote_text
+        values = ", ".join(f"({quote(value)})" for value in dimension.values)
+        return f"(VALUES {values}) AS {_switch_alias(self._writer, dimension)}(_value)"
+
+
+def _switch_alias(writer: Writer, dimension: Dimension) -> str:
+    return writer.dialect.quote_name(f"{dimension.cube}.{dimension.name}")
+
+
+def _is_about(condition: Condition, parameter: FilterParameter) -> bool:
+    name = (parameter.cube, parameter.member)
+    match condition:
+        case AllOf() | AnyOf():
+            return False
+        case InSegment(use=SegmentUse(segment=segment)):
+            return (segment.cube, segment.name) == name
+        case _:
+            use = condition.use
+            return (
+                isinstance(use, DimensionUse) and (use.dimension.cube, use.dimension.name) == name
+            )
+
+
+def _segment_in(conditions: Iterable[Condition]) -> Segment | None:
+    for condition in conditions:
+        if isinstance(condition, InSegment):
+            return condition.use.segment
+    return None
+
+
+def literal(writer: Writer, value: str | float | bool | None) -> str:
+    """Return a value of the model as a literal."""
+    match value:
+        case None:
+            return "NULL"
+        case bool():
+            return "TRUE" if value else "FALSE"
+        case str():
+            return writer.dialect.quote_text(value)
+        case _:
+            return str(value)

@@ -1,0 +1,263 @@
+"""Rolling windows to SQL.
+
+    series   _start, _end                       one row per period, both wall clock
+    base     _t, keys, operand                  rows (or the inner relation), any time
+    result   series LEFT JOIN base ON _t in the window of the period, GROUP BY
+
+A row may stand in several windows; a period without rows keeps a row, its value null.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from semantic.catalog.catalog import Measure, RollingWindow
+from semantic.compile.writer import Placed, Writer, key_column, value_column
+from semantic.errors import InternalError, UnsupportedError
+from semantic.plan.nodes import GroupKey, Relation, Roll, Rows, Series
+from semantic.spec.intervals import UNITS, parse_interval
+
+if TYPE_CHECKING:
+    from semantic.compile.scope import Scope
+
+Parts = tuple[tuple[int, str], ...]
+_MILLISECOND: Parts = ((1, "millisecond"),)
+
+
+class Places(Protocol):
+    """What writes relations and rows."""
+
+    def place(self, relation: Relation) -> Placed:
+        """Return the CTE of a relation."""
+        ...
+
+    def scope(self, rows: Rows) -> Scope:
+        """Return what writes members over rows."""
+        ...
+
+    def value(
+        self, placed: Placed, alias: str, measure: Measure, keys: tuple[GroupKey, ...]
+    ) -> str:
+        """Return the SQL of a staged measure over the relation underneath it."""
+        ...
+
+
+def write_roll(places: Places, writer: Writer, roll: Roll) -> str:
+    """Return the SELECT of a rolling window."""
+    from semantic.compile.relations import aggregate
+
+    series = _series(places, writer, roll.series)
+    base, others = _base(places, writer, roll)
+    lower, upper = _bounds(writer, roll)
+    matching = " AND ".join(["_b._t IS NOT NULL", *lower, *upper])
+    listed = []
+    for index, key in enumerate(roll.keys):
+        if key.granularity is not None:
+            text = "_w._start" if key.name == roll.series.time.name else _coarser(writer, key)
+        else:
+            text = f"_b.{others[key.name]}"
+        listed.append(f"{text} AS {key_column(index)}")
+    value = aggregate(roll.measure.type, "_b._o")
+    if roll.measure.type in {"count", "count_distinct", "count_distinct_approx"}:
+        value = f"CASE WHEN count(_b._t) > 0 THEN {value} END"
+    listed.append(f"{value} AS {value_column(0)}")
+    text = f"SELECT {', '.join(listed)} FROM {series} AS _w LEFT JOIN ({base}) AS _b ON {matching}"
+    groups = [str(index + 1) for index in range(len(roll.keys))]
+    return f"{text} GROUP BY {', '.join(groups)}"
+
+
+def _coarser(writer: Writer, key: GroupKey) -> str:
+    """Return a coarser period of the same time dimension: the one that the series' period is in."""
+    if key.granularity not in UNITS or key.granularity is None:
+        raise UnsupportedError(
+            f"a rolling window beside the granularity {key.granularity}",
+            suggestion="ask for one granularity of the time dimension",
+        )
+    return writer.dialect.truncate(key.granularity, "_w._start")
+
+
+def _base(
+    places: Places, writer: Writer, roll: Roll
+) -> tuple[str, dict[tuple[str, str, str | None], str]]:
+    """Return the SELECT of what the windows look at, and what it calls the other keys."""
+    from semantic.compile.relations import operand
+
+    others = [key for key in roll.keys if key.granularity is None]
+    names = {key.name: key_column(index) for index, key in enumerate(others)}
+    if not isinstance(roll.source, Rows):
+        placed = places.place(roll.source)
+        listed = [f"_s.{placed.keys[key.name]} AS {names[key.name]}" for key in others]
+        listed.append(f"_s.{placed.keys[roll.time.name]} AS _t")
+        listed.append(f"{places.value(placed, '_s', roll.measure, roll.keys)} AS _o")
+        return f"SELECT {', '.join(listed)} FROM {placed.name} AS _s", names
+    scope = places.scope(roll.source)
+    source = scope.source()
+    listed = [f"{scope.key(key)} AS {names[key.name]}" for key in others]
+    listed.append(f"{scope.key(roll.time)} AS _t")
+    listed.append(f"{operand(scope, roll.measure)} AS _o")
+    distinct = ""
+    if roll.source.multiplying or roll.source.switches:
+        keys = writer.catalog.cubes[roll.source.cube].primary_key
+        if not keys:
+            raise UnsupportedError(
+                f"{roll.measure.cube}.{roll.measure.name} would count rows more than once",
+                suggestion=f"give {roll.source.cube} a dimension with `primary_key: true`",
+            )
+        listed += [f"{scope.dimension(part)} AS _p{index}" for index, part in enumerate(keys)]
+        distinct = "DISTINCT "
+    return f"SELECT {distinct}{', '.join(listed)} {source}{scope.where()}", names
+
+
+def _bounds(writer: Writer, roll: Roll) -> tuple[list[str], list[str]]:
+    """Return the conditions of the window: what time a row may have."""
+    window = roll.measure.rolling_window
+    if window is None:
+        raise InternalError("a window without bounds")
+    if window.kind == "to_date":
+        start = _floor(writer, roll, window)
+        return [f"_b._t >= {start}"], ["_b._t < _w._end"]
+    if window.offset == "start":
+        lower = _edge(writer, "_w._start", window.trailing, -1)
+        upper = _edge(writer, "_w._start", window.leading, 1)
+        return (
+            [f"_b._t >= {lower}"] if lower else [],
+            [f"_b._t < {upper}"] if upper else [],
+        )
+    add = writer.dialect.add
+    last = add("_w._end", _MILLISECOND, -1)
+    found_lower: list[str] = []
+    if window.trailing is None:
+        found_lower = ["_b._t >= _w._start"]
+    elif window.trailing != "unbounded":
+        edge = _edge(writer, last, window.trailing, -1)
+        found_lower = [f"_b._t >= {add(edge or last, _MILLISECOND, 1)}"]
+    found_upper: list[str] = []
+    if window.leading is None:
+        found_upper = ["_b._t < _w._end"]
+    elif window.leading != "unbounded":
+        edge = _edge(writer, last, window.leading, 1)
+        found_upper = [f"_b._t < {add(edge or last, _MILLISECOND, 1)}"]
+    return found_lower, found_upper
+
+
+def _edge(writer: Writer, anchor: str, text: str | None, sign: int) -> str | None:
+    """Return the anchor moved by an interval; None when there is no bound."""
+    if text == "unbounded":
+        return None
+    if text is None:
+        return anchor
+    parts = parse_interval(text) or {}
+    return writer.dialect.add(
+        anchor, tuple((amount, unit) for unit, amount in parts.items()), 1 if sign > 0 else -1
+    )
+
+
+def _floor(writer: Writer, roll: Roll, window: RollingWindow) -> str:
+    """Return where the period of a to_date window begins."""
+    granularity = window.granularity or "day"
+    custom = next(
+        (item for item in roll.time.dimension.granularities if item.name == granularity), None
+    )
+    if custom is None:
+        return writer.dialect.truncate(granularity, "_w._start")
+    if custom.sql is not None:
+        return f"_w._floor_{granularity}"
+    raise UnsupportedError(
+        f"to_date by the custom granularity {granularity}",
+        suggestion="use a built-in granularity, or one of a calendar",
+    )
+
+
+def _series(places: Places, writer: Writer, series: Series) -> str:
+    """Return a FROM item with the periods, as `_start` and `_end`."""
+    dialect = writer.dialect
+    cast = dialect.cast_timestamp
+    if series.bounds is not None:
+        scope = places.scope(series.bounds.rows)
+        source = scope.source()
+        time = scope.key(series.bounds.time)
+        limits = f"(SELECT min({time}) AS _a, max({time}) AS _z {source}{scope.where()}) AS _l"
+        start, end = "_l._a", "_l._z"
+        last = end
+    else:
+        limits = "(SELECT 1 AS _one) AS _l"
+        bind = writer.parameters.bind
+        start, end = cast(bind(series.start or "")), cast(bind(series.end or ""))
+        last = dialect.add(end, _MILLISECOND, -1)
+    if series.calendar is not None:
+        return _calendar_series(places, writer, series, (limits, start, last))
+    granularity = series.time.granularity or "day"
+    if granularity in UNITS:
+        step: Parts = ((1, granularity),)
+        first = dialect.truncate(granularity, start)
+    else:
+        custom = next(
+            item for item in series.time.dimension.granularities if item.name == granularity
+        )
+        step = tuple(
+            (amount, unit) for unit, amount in (parse_interval(custom.interval or "") or {}).items()
+        )
+        if custom.origin is not None:
+            first = dialect.bin(start, step, custom.origin)
+        else:
+            offset = parse_interval(custom.offset or "") or {}
+            first = dialect.bin_with_offset(
+                start, step, tuple((amount, unit) for unit, amount in offset.items())
+            )
+    periods = dialect.series(first, last, step, "_n", "_start")
+    extra = ""
+    calendar = _calendar_floors(places, writer, series)
+    if calendar:
+        return (
+            f"(SELECT _n._start AS _start, {dialect.add('_n._start', step, 1)} AS _end, _c.* "
+            f"FROM {limits}, LATERAL {periods} LEFT JOIN {calendar} ON _c._day = _n._start)"
+        )
+    return (
+        f"(SELECT _n._start AS _start, {dialect.add('_n._start', step, 1)} AS _end{extra} "
+        f"FROM {limits}, LATERAL {periods})"
+    )
+
+
+def _calendar_floors(places: Places, writer: Writer, series: Series) -> str:
+    """Return each day of a calendar with the begin of its periods, as `_floor_<granularity>`."""
+    dimension = series.time.dimension
+    named = [item for item in dimension.granularities if item.sql is not None]
+    if not named or not writer.catalog.cubes[dimension.cube].calendar:
+        return ""
+    scope = places.scope(Rows(dimension.cube, ()))
+    source = scope.source()
+    cast = writer.dialect.cast_timestamp
+    listed = [f"{scope.key(GroupKey(dimension, (dimension.cube,), None))} AS _day"]
+    listed += [
+        f"{cast(scope.key(GroupKey(dimension, (dimension.cube,), item.name)))} AS _floor_{item.name}"
+        for item in named
+    ]
+    return f"(SELECT DISTINCT {', '.join(listed)} {source}) AS _c"
+
+
+def _calendar_series(
+    places: Places, writer: Writer, series: Series, limits: tuple[str, str, str]
+) -> str:
+    """Return the periods that the calendar's rows in the range lie in."""
+    source_limits, start, last = limits
+    if series.calendar is None:
+        raise InternalError("a series without its calendar")
+    dimension = series.time.dimension
+    scope = places.scope(series.calendar)
+    source = scope.source()
+    cast = writer.dialect.cast_timestamp
+    day = scope.key(GroupKey(dimension, (dimension.cube,), None))
+    named = [item for item in dimension.granularities if item.sql is not None]
+    periods = [f"{cast(scope.key(series.time))} AS _start", f"{day} AS _day"]
+    periods += [
+        f"{cast(scope.key(GroupKey(dimension, (dimension.cube,), item.name)))} AS _floor_{item.name}"
+        for item in named
+    ]
+    floors = "".join(f", min(_floor_{item.name}) AS _floor_{item.name}" for item in named)
+    days = f"(SELECT {', '.join(periods)} {source}) AS _c"
+    following = writer.dialect.add("max(_day)", ((1, "day"),), 1)
+    whole = f"(SELECT _start, {following} AS _end{floors} FROM {days} GROUP BY _start) AS _p"
+    return (
+        f"(SELECT _p.* FROM {source_limits}, {whole} "
+        f"WHERE _p._end > {start} AND _p._start <= {last})"
+    )

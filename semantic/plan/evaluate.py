@@ -1,0 +1,251 @@
+"""From a frame and measures to the relation that holds them: the heart of the planner.
+
+    evaluate(frame, measures):
+        leaves  → one Aggregate per cube and set of rows, and the groups from the root   ┐ Merge,
+        staged  → the relation of each multi-stage measure or rolling window             ┘ null-safe
+
+Inner stages are evaluations of the same kind with another frame, so everything nests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from semantic.catalog.catalog import Catalog, Dimension, Measure
+from semantic.catalog.join_graph import JoinTree
+from semantic.errors import UnsafeAggregationError, UnsupportedError
+from semantic.plan.frame import Frame, unique_keys
+from semantic.plan.grain import find_inner_frame, keys_of, without_member
+from semantic.plan.lineage import computed_below, is_typed, measures_of, reach_of, split
+from semantic.plan.nodes import (
+    Aggregate,
+    Attachment,
+    GroupKey,
+    Groups,
+    Merge,
+    Rank,
+    Regroup,
+    Relation,
+    Rows,
+    Spread,
+    Step,
+)
+from semantic.plan.rolling import Windows
+from semantic.plan.rows import RowFinder, without_computed
+from semantic.query.bound import BoundQuery
+
+_INSENSITIVE = frozenset({"min", "max", "count_distinct", "count_distinct_approx"})
+
+
+@dataclass(slots=True)
+class _Leaves:
+    """Leaves of one cube over the same rows."""
+
+    tree: JoinTree
+    rows: Rows
+    plain: list[Measure]
+    distinct: list[Measure]
+
+
+class Evaluator:
+    """Evaluates frames of one query. Equal evaluations give the same relation."""
+
+    __slots__ = ("_bound", "_catalog", "_finder", "_known", "_root", "_windows")
+
+    def __init__(
+        self, catalog: Catalog, bound: BoundQuery, root: Frame, asked: Sequence[Measure]
+    ) -> None:
+        self._catalog = catalog
+        self._bound = bound
+        self._root = root
+        self._finder = RowFinder(catalog, self._attach, bound.joins, asked)
+        self._windows = Windows(catalog, bound, self._finder, self.evaluate)
+        self._known: list[tuple[Frame, tuple[tuple[str, str], ...], Relation]] = []
+
+    @property
+    def finder(self) -> RowFinder:
+        """What finds the rows."""
+        return self._finder
+
+    def evaluate(self, frame: Frame, measures: Iterable[Measure]) -> Relation:
+        """Return a relation with the frame's keys that holds what `measures` are made of.
+
+        Raises:
+            NoJoinPathError, AmbiguousJoinPathError: the members cannot be joined.
+            UnsafeAggregationError: a measure would be counted more than once.
+            UnsupportedError: a measure is of a kind that is not answered so.
+        """
+        leaves, staged, _ = split(self._catalog, measures)
+        names = (*leaves, *staged)
+        for known_frame, known_names, known in self._known:
+            if known_names == names and known_frame == frame:
+                return known
+        parts: list[Relation] = []
+        if leaves or not staged:
+            parts.append(self._leaves(frame, tuple(leaves.values())))
+        parts += [self._stage(frame, measure) for measure in staged.values()]
+        if len(parts) == 1:
+            relation = parts[0]
+        else:
+            for part in parts:
+                if isinstance(part, Regroup) and part.plain:
+                    raise _not_aggregated(part.measure)
+            relation = Merge(tuple(parts), frame.keys, fills=False)
+        self._known.append((frame, names, relation))
+        return relation
+
+    def _leaves(self, frame: Frame, leaves: Sequence[Measure]) -> Relation:
+        """Return the relation of measures that rows are read for, each at its own cube."""
+        if not leaves:
+            _, rows = self._finder.find(None, frame)
+            return Groups(rows, frame.keys)
+        gathered: list[_Leaves] = []
+        for leaf in leaves:
+            tree, rows = self._finder.find(leaf, frame)
+            found = next((item for item in gathered if item.rows == rows), None)
+            if found is None:
+                found = _Leaves(tree, rows, [], [])
+                gathered.append(found)
+            (found.distinct if self._repeats(leaf, rows, frame) else found.plain).append(leaf)
+        parts: list[Relation] = []
+        roots: list[JoinTree] = []
+        for item in gathered:
+            if item.plain:
+                parts.append(Aggregate(item.rows, frame.keys, tuple(item.plain)))
+            parts += self._distinct(frame, item)
+        for item in gathered:
+            # Groups of rows that start at the root, where the measure may have no row.
+            if frame.keys and item.tree.root != item.rows.cube and item.tree not in roots:
+                roots.append(item.tree)
+                rows = self._finder.from_root(item.tree, frame, item.rows)
+                parts.append(Groups(rows, frame.keys))
+        return parts[0] if len(parts) == 1 else Merge(tuple(parts), frame.keys, fills=True)
+
+    def _repeats(self, leaf: Measure, rows: Rows, frame: Frame) -> bool:
+        """Whether joins repeat rows of the leaf's cube, so that its aggregate would notice.
+
+        Raises:
+            UnsafeAggregationError: the leaf reads across a join that repeats its rows.
+        """
+        multiplying = rows.multiplying
+        grouped = {(key.dimension.cube, key.dimension.name) for key in frame.keys}
+        if not multiplying:
+            loose = any((item.cube, item.name) not in grouped for item in rows.switches)
+            return loose and leaf.type not in _INSENSITIVE
+        beyond = _beyond(rows, multiplying)
+        for cube in reach_of(self._catalog, leaf).cubes:
+            if cube in beyond:
+                raise UnsafeAggregationError(
+                    f"{leaf.cube}.{leaf.name} refers across the join {multiplying[0].source} -> "
+                    f"{multiplying[0].target} ({multiplying[0].join.relationship}), which repeats "
+                    f"the rows of {leaf.cube}",
+                    suggestion=f"make it a measure of {cube}",
+                )
+        return leaf.type not in _INSENSITIVE
+
+    def _distinct(self, frame: Frame, item: _Leaves) -> list[Relation]:
+        """Return aggregates over distinct keys: typed leaves together, others each on its own."""
+        if not item.distinct:
+            return []
+        cube = item.rows.cube
+        if not self._catalog.cubes[cube].primary_key:
+            why = " and ".join(
+                f"{step.source} -> {step.target} ({step.join.relationship})"
+                for step in item.rows.multiplying
+            )
+            leaf = item.distinct[0]
+            raise UnsafeAggregationError(
+                f"{leaf.cube}.{leaf.name} would count rows of {cube} more than once: "
+                f"the join {why} repeats them, and {cube} has no primary key to tell them apart",
+                suggestion=f"give {cube} a dimension with `primary_key: true`",
+            )
+        typed = tuple(leaf for leaf in item.distinct if is_typed(leaf))
+        found: list[Relation] = []
+        if typed:
+            found.append(Aggregate(item.rows, frame.keys, typed, distinct=True))
+        for leaf in item.distinct:
+            if not is_typed(leaf):
+                _, own = self._finder.find(leaf, Frame(()))
+                if own.multiplying:
+                    raise UnsafeAggregationError(
+                        f"{leaf.cube}.{leaf.name} reads joined rows that repeat its own",
+                        suggestion="make it a measure of the joined cube",
+                    )
+                found.append(Aggregate(item.rows, frame.keys, (leaf,), distinct=True, own=own))
+        return found
+
+    def _stage(self, frame: Frame, measure: Measure) -> Relation:
+        """Return the relation of a staged measure."""
+        if measure.rolling_window is not None:
+            return self._windows.roll(frame, measure)
+        below = measures_of(self._catalog, measure)
+        inner = find_inner_frame(self._catalog, measure, frame, self._root, self._bound)
+        source = self.evaluate(inner, below)
+        if measure.type == "rank":
+            if len(inner.keys) != len(frame.keys):
+                raise _not_aggregated(measure)
+            return Rank(source, frame.keys, keys_of(measure, frame, self._root), measure)
+        outer = {key.name for key in frame.keys}
+        missing = outer - {key.name for key in inner.keys}
+        added = {key.name for key in inner.keys} - outer
+        if added and not is_typed(measure):
+            if missing:
+                raise _not_aggregated(measure)
+            return Regroup(source, frame.keys, measure, plain=True)
+        if not missing:
+            return Regroup(source, frame.keys, measure)
+        shared = tuple(key for key in frame.keys if key.name not in missing)
+        if added:
+            source = Regroup(source, shared, measure)
+        groups = self.evaluate(without_member(frame, measure), below)
+        return Spread(source, groups, frame.keys, measure)
+
+    def _attach(self, dimension: Dimension, frame: Frame) -> Attachment:
+        """Return the relation of a computed dimension: one row per key of its own."""
+        below = measures_of(self._catalog, dimension)
+        if dimension.sub_query:
+            cube = self._catalog.cubes[dimension.cube]
+            if not cube.primary_key:
+                raise UnsupportedError(
+                    f"{dimension.cube}.{dimension.name} is a sub_query, and {cube.name} has no "
+                    "primary key to join it by",
+                    suggestion=f"give {cube.name} a dimension with `primary_key: true`",
+                )
+            keys = tuple(GroupKey(item, (item.cube,)) for item in cube.primary_key)
+            inner = Frame(keys)
+            if dimension.propagate_filters:
+                inner = Frame(keys, frame.ranges, frame.conditions, frame.shifts)
+                inner = without_member(inner, dimension)
+            return Attachment(dimension, self.evaluate(inner, below), keys, dimension.cube)
+        include = dimension.multi_stage.include if dimension.multi_stage is not None else ()
+        plain = [key for key in frame.keys if not computed_below(self._catalog, key.dimension)]
+        added = [
+            GroupKey(
+                self._catalog.cubes[item.cube].dimensions[item.member],
+                item.path or (item.cube,),
+                item.granularity,
+            )
+            for item in include
+        ]
+        keys = unique_keys([*plain, *added])
+        conditions = without_computed(self._catalog, frame.conditions)
+        inner = Frame(keys, frame.ranges, conditions)
+        return Attachment(dimension, self.evaluate(inner, below), keys, None)
+
+
+def _beyond(rows: Rows, multiplying: Sequence[Step]) -> set[str]:
+    """Return the cubes that are reached through a multiplying join."""
+    found = {step.target for step in multiplying}
+    for step in rows.steps:
+        if step.source in found:
+            found.add(step.target)
+    return found
+
+
+def _not_aggregated(measure: Measure) -> UnsupportedError:
+    return UnsupportedError(
+        f"{measure.cube}.{measure.name} has one value for each of its inner groups and its type "
+        f"{measure.type} does not aggregate them, so it cannot stand beside other measures",
+        suggestion="give it a type that aggregates (sum, avg, min, max), or ask for it alone",
+    )

@@ -1,0 +1,227 @@
+"""From a measure's cube and a frame to the rows that it is computed from.
+
+The join graph gives the tree that Cube would use, from its root. Here it is walked from the
+measure's cube instead: along a hop, or against it. What multiplies rows follows from the direction:
+one_to_many along the hop, many_to_one against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from semantic.catalog.catalog import Catalog, Dimension, Measure
+from semantic.catalog.join_graph import JoinTree
+from semantic.errors import NoJoinPathError, UnsupportedError
+from semantic.plan.frame import Frame, dimension_uses
+from semantic.plan.lineage import (
+    Item,
+    Reach,
+    computed_below,
+    computed_in,
+    is_computed,
+    reach_in,
+    reach_of,
+    switches_below,
+)
+from semantic.plan.nodes import Attachment, GroupKey, Rows, Step
+from semantic.query.bound import Condition, DimensionUse, SegmentUse, Use
+from semantic.query.conditions import uses_of
+
+Attach = Callable[[Dimension, Frame], Attachment]
+"""Makes the relation of a computed dimension."""
+
+
+class RowFinder:
+    """Finds rows for one query. `attach` makes the relations of computed dimensions."""
+
+    __slots__ = ("_attach", "_catalog", "_others", "_ways")
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        attach: Attach,
+        ways: Sequence[tuple[str, ...]],
+        others: Sequence[Measure],
+    ) -> None:
+        self._catalog = catalog
+        self._attach = attach
+        self._ways = tuple(ways)
+        self._others = tuple(others)
+
+    def find(self, measure: Measure | None, frame: Frame) -> tuple[JoinTree, Rows]:
+        """Return the tree from its root, and the rows of the measure's cube (or of the root).
+
+        Raises:
+            NoJoinPathError, AmbiguousJoinPathError: the members cannot be joined.
+        """
+        tree, conditions = self._find_tree(measure, frame)
+        cube = measure.cube if measure is not None else tree.root
+        measures = () if measure is None else (measure,)
+        return tree, self._make_rows(cube, tree, frame, conditions, measures)
+
+    def find_all(self, measures: Sequence[Measure], frame: Frame) -> tuple[JoinTree, Rows]:
+        """Return the tree of several measures together, and its rows from the root."""
+        needed = Reach()
+        for measure in measures:
+            needed.cubes[measure.cube] = None
+            needed.add(reach_of(self._catalog, measure))
+        conditions = frame.all_conditions
+        tree = self._grow(needed, frame, conditions)
+        return tree, self._make_rows(tree.root, tree, frame, conditions, measures)
+
+    def from_root(self, tree: JoinTree, frame: Frame, rows: Rows) -> Rows:
+        """Return the rows of the same tree that start at its root."""
+        return self._make_rows(tree.root, tree, frame, rows.conditions, ())
+
+    def reach(self, use: Use | SegmentUse) -> Reach:
+        """Return what a member of the query needs to be joined."""
+        match use:
+            case DimensionUse():
+                found = reach_of(self._catalog, use.dimension)
+            case SegmentUse():
+                found = reach_of(self._catalog, use.segment)
+            case _:
+                found = reach_of(self._catalog, use.measure)
+        if len(use.path) > 1:
+            found.paths[use.path] = None
+        return found
+
+    def _find_tree(
+        self, measure: Measure | None, frame: Frame
+    ) -> tuple[JoinTree, tuple[Condition, ...]]:
+        conditions = frame.all_conditions
+        try:
+            return self._tree(measure, frame, conditions), conditions
+        except NoJoinPathError:
+            if measure is None or not conditions:
+                raise
+        # Conditions on facts that this measure does not know hold for the other facts only.
+        kept = tuple(item for item in conditions if self._joins(measure, frame, item))
+        for item in conditions:
+            if item not in kept and not any(
+                self._joins(other, frame, item) for other in self._others if other is not measure
+            ):
+                break
+        else:
+            return self._tree(measure, frame, kept), kept
+        return self._tree(measure, frame, conditions), conditions
+
+    def _joins(self, measure: Measure, frame: Frame, condition: Condition) -> bool:
+        try:
+            self._tree(measure, frame, (condition,))
+        except NoJoinPathError:
+            return False
+        return True
+
+    def _tree(
+        self, measure: Measure | None, frame: Frame, conditions: Iterable[Condition]
+    ) -> JoinTree:
+        needed = Reach()
+        if measure is not None:
+            needed.cubes[measure.cube] = None
+            needed.add(reach_of(self._catalog, measure))
+        return self._grow(needed, frame, conditions)
+
+    def _grow(self, needed: Reach, frame: Frame, conditions: Iterable[Condition]) -> JoinTree:
+        """Members are mentioned in Cube's order, which decides between equal roots."""
+        timed = [key for key in frame.keys if key.granularity is not None]
+        plain = [key for key in frame.keys if key.granularity is None]
+        for key in plain:
+            needed.add(self.reach(DimensionUse(key.dimension, key.path)))
+        for condition in conditions:
+            for use in uses_of(condition):
+                needed.add(self.reach(use))
+        for key in timed:
+            needed.add(self.reach(DimensionUse(key.dimension, key.path)))
+            needed.add(self._granularity_reach(key))
+        ways = tuple(needed.paths) + self._ways_for(needed)
+        return self._catalog.join_graph.find_tree(tuple(needed.cubes), ways)
+
+    def _ways_for(self, needed: Reach) -> tuple[tuple[str, ...], ...]:
+        """Return the join hints of the query whose cubes are all needed."""
+        return tuple(way for way in self._ways if set(way) <= set(needed.cubes))
+
+    def _granularity_reach(self, key: GroupKey) -> Reach:
+        found = Reach()
+        for granularity in key.dimension.granularities:
+            if granularity.name == key.granularity and granularity.sql is not None:
+                found.add(reach_in(self._catalog, granularity.sql))
+        return found
+
+    def _walk(self, tree: JoinTree, cube: str) -> tuple[Step, ...]:
+        steps: list[Step] = []
+        joined = [cube]
+        waiting = list(tree.hops)
+        while waiting:
+            left = []
+            for hop in waiting:
+                kind = hop.join.relationship
+                if hop.source in joined:
+                    steps.append(Step(hop.source, hop.target, hop.join, kind == "one_to_many"))
+                    joined.append(hop.target)
+                elif hop.target in joined:
+                    steps.append(Step(hop.target, hop.source, hop.join, kind == "many_to_one"))
+                    joined.append(hop.source)
+                else:
+                    left.append(hop)
+                    continue
+                self._check(joined, steps[-1])
+            waiting = left
+        return tuple(steps)
+
+    def _check(self, joined: Sequence[str], step: Step) -> None:
+        reach = reach_in(self._catalog, step.join.sql)
+        missing = [name for name in reach.cubes if name not in joined]
+        if missing:
+            raise UnsupportedError(
+                f"the join of {step.target} to {step.source} reads {missing[0]}, "
+                "which is not joined before it",
+                suggestion=f"write the join with columns of {step.source} and {step.target} only",
+            )
+
+    def _make_rows(
+        self,
+        cube: str,
+        tree: JoinTree,
+        frame: Frame,
+        conditions: tuple[Condition, ...],
+        measures: Sequence[Measure],
+    ) -> Rows:
+        """Return the rows of a tree, with what the members that are mentioned compute."""
+        catalog = self._catalog
+        items: list[Item] = [key.dimension for key in frame.keys]
+        for condition in conditions:
+            for use in uses_of(condition):
+                if isinstance(use, DimensionUse):
+                    items.append(use.dimension)
+                elif isinstance(use, SegmentUse):
+                    items.append(use.segment)
+        items += measures
+        computed = [dimension for item in items for dimension in computed_below(catalog, item)]
+        for hop in tree.hops:
+            computed += computed_in(catalog, hop.join.sql)
+        switches = [dimension for item in items for dimension in switches_below(catalog, item)]
+        return Rows(
+            cube,
+            self._walk(tree, cube),
+            conditions,
+            tuple(self._attach(item, frame) for item in _unique(computed)),
+            frame.shifts,
+            _unique(switches),
+        )
+
+
+def _unique(dimensions: Iterable[Dimension]) -> tuple[Dimension, ...]:
+    return tuple({(item.cube, item.name): item for item in dimensions}.values())
+
+
+def without_computed(catalog: Catalog, conditions: Iterable[Condition]) -> tuple[Condition, ...]:
+    """Return the conditions that mention no multi-stage dimension."""
+    return tuple(
+        condition
+        for condition in conditions
+        if not any(
+            use.dimension.multi_stage is not None and is_computed(catalog, use.dimension)
+            for use in dimension_uses([condition])
+        )
+    )
