@@ -12,24 +12,29 @@ import click
 
 if TYPE_CHECKING:
     from semantic.catalog.catalog import Catalog
-    from semantic.errors import ModelError
+    from semantic.errors import ModelError, Problem
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 @click.pass_context
 def validate(ctx: click.Context, *, as_json: bool) -> None:
-    """Check the model: every problem with its place, or a summary. Exit code 1 on problems."""
+    """Check the model: every problem with its place, or a summary. Exit code 1 on problems.
+
+    Warnings, such as a longer way to join two cubes, do not change the exit code.
+    """
     import orjson  # noqa: PLC0415 - `ducat --help` imports every command's module
 
+    from semantic.catalog.alternatives import describe_alternatives  # noqa: PLC0415
     from semantic.catalog.load import load_catalog  # noqa: PLC0415
     from semantic.errors import ModelError  # noqa: PLC0415
     from semantic.project import Project  # noqa: PLC0415
     from semantic.settings import read_settings  # noqa: PLC0415
 
-    project = Project.open(read_settings(ctx.find_object(Path)).project)
+    settings = read_settings(ctx.find_object(Path))
+    project = Project.open(settings.project)
     try:
-        catalog = load_catalog(project.model)
+        catalog = load_catalog(project.model, strict_joins=settings.strict_joins)
     except ModelError as invalid:
         if as_json:
             click.echo(orjson.dumps(describe_problems(invalid, project.root, project.model)))
@@ -38,9 +43,15 @@ def validate(ctx: click.Context, *, as_json: bool) -> None:
                 click.echo(line, err=True)
         ctx.exit(1)
     counts = count_members(catalog)
+    warnings = describe_alternatives(catalog.join_graph)
     if as_json:
-        click.echo(orjson.dumps({"valid": True, "version": catalog.version, **counts}))
+        described = [describe_problem(item, project.root, project.model) for item in warnings]
+        found = {"valid": True, "version": catalog.version, **counts, "warnings": described}
+        click.echo(orjson.dumps(found))
     else:
+        for warning in warnings:
+            for line in format_problem(warning, project.root, project.model, "warning: "):
+                click.echo(line, err=True)
         listed = ", ".join(f"{number} {noun}" for noun, number in counts.items())
         click.echo(f"the model is valid: {listed}")
 
@@ -98,32 +109,37 @@ def count_members(catalog: Catalog) -> dict[str, int]:
 
 def describe_problems(invalid: ModelError, root: Path, model: Path) -> dict[str, Any]:
     """Return the problems as JSON; `file` is relative to the project folder."""
+    problems = [describe_problem(problem, root, model) for problem in invalid.problems]
+    return {"valid": False, "problems": problems}
+
+
+def describe_problem(problem: Problem, root: Path, model: Path) -> dict[str, Any]:
+    """Return one problem or warning as JSON."""
     return {
-        "valid": False,
-        "problems": [
-            {
-                "code": problem.code,
-                "message": problem.message,
-                "suggestion": problem.suggestion,
-                "file": _shown(problem.span.file, root, model) if problem.span else None,
-                "line": problem.span.line if problem.span else None,
-                "column": problem.span.column if problem.span else None,
-            }
-            for problem in invalid.problems
-        ],
+        "code": problem.code,
+        "message": problem.message,
+        "suggestion": problem.suggestion,
+        "file": _shown(problem.span.file, root, model) if problem.span else None,
+        "line": problem.span.line if problem.span else None,
+        "column": problem.span.column if problem.span else None,
     }
 
 
 def format_problems(invalid: ModelError, root: Path, model: Path) -> Iterator[str]:
     """Yield a line per problem and suggestion, as editors and terminals make links of."""
     for problem in invalid.problems:
-        span = problem.span
-        place = f"{_shown(span.file, root, model)}:{span.line}:{span.column}: " if span else ""
-        yield f"{place}{problem.code}: {problem.message}"
-        if problem.suggestion:
-            yield f"  hint: {problem.suggestion}"
+        yield from format_problem(problem, root, model)
     count = len(invalid.problems)
     yield f"{count} {'problem' if count == 1 else 'problems'}"
+
+
+def format_problem(problem: Problem, root: Path, model: Path, sign: str = "") -> Iterator[str]:
+    """Yield the line of one problem or warning, and its suggestion."""
+    span = problem.span
+    place = f"{_shown(span.file, root, model)}:{span.line}:{span.column}: " if span else ""
+    yield f"{place}{sign}{problem.code}: {problem.message}"
+    if problem.suggestion:
+        yield f"  hint: {problem.suggestion}"
 
 
 def format_explanation(found: Mapping[str, Any]) -> Iterator[str]:

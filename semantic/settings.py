@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     query_timeout_seconds: float = Field(60.0, gt=0, description="deadline of one query")
     query_concurrency: int = Field(4, ge=1, description="queries that run at once")
     memory_limit: str = Field("4GB", description="memory of the query engine before it spills")
+    strict_joins: bool = Field(
+        default=False,
+        description="refuse a model in which joins lead to a cube in more than one way",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least level that is logged"
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Protocol
 
+from semantic.catalog.alternatives import describe_alternatives
 from semantic.catalog.catalog import Catalog
 from semantic.catalog.link import link_cube
 from semantic.catalog.link_views import link_view
@@ -37,6 +38,7 @@ class ModelLoader:
     """Loads one model folder, again and again. Not for use by several threads at once."""
 
     folder: Path
+    strict_joins: bool = False
     _documents: dict[str, tuple[str, Document]] = field(default_factory=dict)
     _catalog: Catalog | None = None
     _specs: dict[int, tuple[MappingNode, CubeSpec | None, tuple[Problem, ...]]] = field(
@@ -105,23 +107,26 @@ class ModelLoader:
             return self._catalog
         try:
             self._catalog = _link_documents(
-                [document for _, document in documents.values()], version, read
+                [document for _, document in documents.values()],
+                version,
+                read,
+                strict_joins=self.strict_joins,
             )
         finally:
             self._specs = specs or self._specs
         return self._catalog
 
 
-def load_catalog(model: Path) -> Catalog:
+def load_catalog(model: Path, *, strict_joins: bool = False) -> Catalog:
     """Return the catalog of the YAML files below `model`.
 
     Raises:
         ModelError: with every problem of every file.
     """
-    return ModelLoader(model).load()
+    return ModelLoader(model, strict_joins=strict_joins).load()
 
 
-def load_catalog_from_text(files: Mapping[str, str]) -> Catalog:
+def load_catalog_from_text(files: Mapping[str, str], *, strict_joins: bool = False) -> Catalog:
     """Return the catalog of texts by file name.
 
     Raises:
@@ -131,7 +136,9 @@ def load_catalog_from_text(files: Mapping[str, str]) -> Catalog:
     for name in sorted(files):
         version.update(f"{name}\0{files[name]}\0".encode(errors="surrogatepass"))
     documents = [read_document(text, name) for name, text in sorted(files.items())]
-    return _link_documents(documents, version.hexdigest()[:32], read_cube)
+    return _link_documents(
+        documents, version.hexdigest()[:32], read_cube, strict_joins=strict_joins
+    )
 
 
 def _list_files(folder: Path) -> list[Path]:
@@ -148,7 +155,9 @@ class _ReadCube(Protocol):
     def __call__(self, node: MappingNode, problems: list[Problem]) -> CubeSpec | None: ...
 
 
-def _link_documents(documents: Sequence[Document], version: str, read: _ReadCube) -> Catalog:
+def _link_documents(
+    documents: Sequence[Document], version: str, read: _ReadCube, *, strict_joins: bool
+) -> Catalog:
     problems = [problem for document in documents for problem in document.problems]
     cube_nodes, view_nodes = _collect(documents, problems)
     cube_specs = [
@@ -162,6 +171,8 @@ def _link_documents(documents: Sequence[Document], version: str, read: _ReadCube
     cubes = add_roles({spec.name: link_cube(spec, names, problems) for spec in usable})
     problems.extend(find_problems(cubes, cubes.graph))
     problems.extend(find_ambiguous_references(cubes))
+    if strict_joins:
+        problems.extend(describe_alternatives(cubes.graph))
     views = {spec.name: link_view(spec, cubes, problems) for spec in view_specs if spec is not None}
     if problems:
         raise ModelError(_tidy(problems))

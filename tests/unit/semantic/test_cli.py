@@ -108,3 +108,38 @@ def test_a_query_from_standard_input_is_explained_as_json() -> None:
 def test_what_is_no_query_is_refused(query: str, error: type[Exception]) -> None:
     outcome = CliRunner().invoke(explain, [query], obj=ROOT)
     assert isinstance(outcome.exception, error)
+
+
+@pytest.fixture
+def two_ways(tmp_path: Path) -> Path:
+    folder = tmp_path / "semantic" / "model"
+    folder.mkdir(parents=True)
+    key = "dimensions: [{name: id, type: number, sql: id, primary_key: true}]"
+    join = '{name: %s, relationship: many_to_one, sql: "{CUBE}.x = {%s}.x"}'
+    (folder / "shop.yml").write_text(
+        "cubes:\n"
+        f"  - {{name: a, sql_table: a, joins: [{join % ('b', 'b')}, {join % ('c', 'c')}], {key}}}\n"
+        f"  - {{name: b, sql_table: b, joins: [{join % ('c', 'c')}], {key}}}\n"
+        f"  - {{name: c, sql_table: c, {key}}}\n"
+    )
+    return tmp_path
+
+
+def test_a_longer_way_to_join_is_a_warning_that_leaves_the_model_valid(two_ways: Path) -> None:
+    outcome = CliRunner().invoke(validate, obj=two_ways)
+    assert outcome.exit_code == 0
+    warning, hint = outcome.stderr.splitlines()
+    assert warning.startswith("semantic/model/shop.yml:3:")
+    assert "warning: join_alternatives: a joins c as a.c, though a.b.c leads there too" in warning
+    assert hint.startswith("  hint: ")
+    outcome = CliRunner().invoke(validate, ["--json"], obj=two_ways)
+    assert [item["code"] for item in orjson.loads(outcome.stdout)["warnings"]] == [
+        "join_alternatives"
+    ]
+
+
+def test_strict_joins_make_it_an_error(two_ways: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUCAT_STRICT_JOINS", "true")
+    outcome = CliRunner().invoke(validate, obj=two_ways)
+    assert outcome.exit_code == 1
+    assert "join_alternatives" in outcome.stderr
