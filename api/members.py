@@ -15,11 +15,11 @@ from semantic.catalog.catalog import (
     Segment,
     View,
 )
+from semantic.query.members import walk
 
 Kind = Literal["measure", "dimension", "segment"]
-Type = Literal["string", "number", "boolean", "time", "geo"]
+Type = Literal["string", "number", "boolean", "time", "geo", "switch"]
 NOT_NUMBERS: Final[Mapping[str, Type]] = {"string": "string", "time": "time", "boolean": "boolean"}
-GRANULARITIES: Final = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,17 @@ class Member:
 
 
 def find_member(catalog: Catalog, full_name: str) -> Member | None:
-    """Return the member of that name, or None; `catalog` is the whole one."""
-    owner, _, name = full_name.partition(".")
-    if owner in catalog.views:
-        return _view_member(catalog, catalog.views[owner], name)
-    return _cube_member(catalog, owner, name) if owner in catalog.cubes else None
+    """Return the member of that name, or None; `catalog` is the whole one.
+
+    The name may lead through joins: `orders.customer.city`.
+    """
+    owner, *rest = full_name.split(".")
+    if owner in catalog.views and len(rest) == 1:
+        return _view_member(catalog, catalog.views[owner], rest[0])
+    if owner not in catalog.cubes:
+        return None
+    cube, _, rest = walk(catalog, catalog.cubes[owner], rest)
+    return _cube_member(catalog, cube.name, rest[0]) if len(rest) == 1 else None
 
 
 def list_owners(catalog: Catalog) -> tuple[Cube | View, ...]:

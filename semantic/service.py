@@ -183,7 +183,7 @@ def _type(
     match type_:
         case "string" | "boolean" | "time":
             return type_
-        case "geo":
+        case "geo" | "switch":
             return "string"
         case _:
             return "number"

@@ -35,8 +35,9 @@ from graphql import (
 from api.graphql.inputs import build_order, build_segments, build_where
 from api.graphql.names import is_name, name_fields, name_types
 from api.graphql.static import FRESHNESS, META
-from api.members import GRANULARITIES, Member, list_members, list_owners
+from api.members import Member, list_members, list_owners
 from semantic.catalog.catalog import Catalog
+from semantic.query.granularities import GRANULARITIES
 
 DATE_TIME: Final = GraphQLScalarType(
     "DateTime", description="An instant in UTC, `2013-01-01T05:15:00.000Z`."

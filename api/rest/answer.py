@@ -14,12 +14,12 @@ import pyarrow as pa
 from api.annotation import annotate
 from api.document import write_document
 from api.encode import Part, join_rows, join_texts, render_column
-from api.members import GRANULARITIES
 from api.rest.request import CacheMode, LoadRequest, ResponseFormat
 from api.state import describe_answer, format_instant
 from semantic.catalog.catalog import Catalog
 from semantic.engine.result import Result, ResultColumn
 from semantic.query.dates import parse_range
+from semantic.query.granularities import GRANULARITIES
 from semantic.query.query import DEFAULT_LIMIT, Query, TimeDimension
 
 LAST_MOMENT: Final = timedelta(milliseconds=1)

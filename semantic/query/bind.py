@@ -8,46 +8,38 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, get_args
+from types import MappingProxyType
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from semantic.catalog.catalog import Catalog, ViewMember
-from semantic.errors import (
-    LimitExceededError,
-    QueryError,
-    QuerySyntaxError,
-    UnknownMemberError,
-    UnsupportedError,
-    suggest,
-)
+from semantic.catalog.catalog import Catalog
+from semantic.errors import LimitExceededError, QuerySyntaxError, UnknownMemberError, suggest
 from semantic.query.bound import (
-    BoundColumn,
-    BoundOrder,
+    AllOf,
     BoundQuery,
     Condition,
-    DimensionUse,
-    Granularity,
     InSegment,
-    MeasureUse,
     SegmentUse,
-    Use,
     Within,
 )
-from semantic.query.conditions import bind_filters, uses_of
+from semantic.query.columns import bind_columns, bind_time, misplaced
+from semantic.query.conditions import bind_filter, bind_filters
 from semantic.query.dates import Interval, parse_range
-from semantic.query.members import find_member
-from semantic.query.query import DEFAULT_LIMIT, MAXIMUM_LIMIT, Order, Query, TimeDimension
+from semantic.query.defaults import bind_defaults, name_use
+from semantic.query.members import EVERYTHING, PUBLIC, Sight, clip, find_member, find_named
+from semantic.query.ordering import bind_order
+from semantic.query.query import DEFAULT_LIMIT, MAXIMUM_LIMIT, Query, TimeDimension
 
-GRANULARITIES: Final[tuple[Granularity, ...]] = get_args(Granularity)  # from fine to coarse
 _ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9_+\-]+){0,2}")
+_LONGEST_ZONE: Final = 100
 
 
-def bind(catalog: Catalog, query: Query, *, now: datetime) -> BoundQuery:
+def bind(catalog: Catalog, query: Query, *, now: datetime, sight: Sight = PUBLIC) -> BoundQuery:
     """Return the query with its members, typed values and defaults.
 
-    `now` (with a zone) is what relative dates are relative to.
+    `now` (with a zone) is what relative dates are relative to. `sight` is what the caller may see.
 
     Raises:
         UnknownMemberError: a name is none, is hidden, or is of another kind than its place wants.
@@ -55,57 +47,54 @@ def bind(catalog: Catalog, query: Query, *, now: datetime) -> BoundQuery:
         LimitExceededError: `limit` is above the maximum.
         UnsupportedError: valid in Cube, not answered by Ducat.
     """
-    if query.ungrouped:
-        raise UnsupportedError(
-            "ungrouped queries are not supported",
-            suggestion="ask for the primary key as a dimension",
-        )
-    query = _normalize(catalog, query)
     zone = _zone(query.timezone)
-    columns = _columns(catalog, query)
+    query = _normalize(catalog, query, sight)
+    columns = bind_columns(catalog, query, sight)
     if not columns:
         raise QuerySyntaxError(
             "Query should contain either measures, dimensions or timeDimensions with "
             "granularities in order to be valid"
         )
-    rows, groups = bind_filters(catalog, query.filters, now=now, zone=zone)
+    rows, groups = bind_filters(catalog, query.filters, now=now, zone=zone, sight=sight)
     ranges = tuple(_range(item, now, zone) for item in query.time_dimensions)
     dated = [
-        Within(_time_use(catalog, item.dimension)[0], found.start, found.end)
+        Within(bind_time(catalog, item.dimension, sight)[0], found.start, found.end)
         for item, found in zip(query.time_dimensions, ranges, strict=True)
         if found is not None
     ]
-    segments = [InSegment(_segment(catalog, name)) for name in query.segments]
+    segments = [InSegment(_segment(catalog, name, sight)) for name in query.segments]
+    explicit = (*dated, *rows, *segments, *groups)
+    default_rows, default_groups = bind_defaults(catalog, query, explicit, now=now, zone=zone)
     limit = _limit(query)
     return BoundQuery(
         query=query,
         columns=columns,
-        rows=(*dated, *rows, *segments),
-        groups=tuple(groups),
+        rows=(*dated, *rows, *segments, *default_rows),
+        groups=(*groups, *default_groups),
         ranges=ranges,
-        order=_order(catalog, query, columns, groups),
+        order=bind_order(catalog, query, columns, groups, sight),
         limit=limit,
         defaulted=limit is not None and query.limit is None,
         offset=query.offset,
         timezone=query.timezone,
+        now=now,
+        ungrouped=query.ungrouped,
+        joins=tuple(_join_hint(catalog, hint, sight) for hint in query.join_hints),
+        masks=_masks(catalog, query, now, zone),
     )
 
 
-def _normalize(catalog: Catalog, query: Query) -> Query:
-    """Move `cube.member.granularity` among the dimensions to the time dimensions."""
+def _normalize(catalog: Catalog, query: Query, sight: Sight) -> Query:
+    """Move a time dimension with a granularity among the dimensions to the time dimensions."""
     plain: list[str] = []
     timed = list(query.time_dimensions)
     for name in query.dimensions:
-        if name.count(".") == 1:
+        found = find_named(catalog, name, sight)
+        if found.granularity is None:
             plain.append(name)
             continue
-        member, _, granularity = name.rpartition(".")
-        if member.count(".") != 1:
-            raise UnknownMemberError(
-                f"'{name}' is not a member", suggestion="members are written cube.member"
-            )
-        _time_use(catalog, member)
-        added = TimeDimension(member, granularity)
+        bind_time(catalog, found.member, sight)
+        added = TimeDimension(found.member, found.granularity)
         if added not in timed:
             timed.append(added)
     return dataclasses.replace(
@@ -120,12 +109,13 @@ def _normalize(catalog: Catalog, query: Query) -> Query:
 def _zone(name: str) -> ZoneInfo:
     try:
         # The pattern first: a zone's name is a path to the files of the zones.
-        zone = ZoneInfo(name) if _ZONE.fullmatch(name) else None
+        known = len(name) <= _LONGEST_ZONE and _ZONE.fullmatch(name)
+        zone = ZoneInfo(name) if known else None
     except (ZoneInfoNotFoundError, ValueError, OSError):
         zone = None
     if zone is None:
         raise QuerySyntaxError(
-            f'Invalid query format: "timezone" must be a valid IANA time zone, got "{name[:100]}"'
+            f'Invalid query format: "timezone" must be a valid IANA time zone, got "{clip(name)}"'
         )
     return zone
 
@@ -143,155 +133,50 @@ def _limit(query: Query) -> int | None:
     return query.limit
 
 
-def _columns(catalog: Catalog, query: Query) -> tuple[BoundColumn, ...]:
-    columns: list[BoundColumn] = []
-    for name in query.dimensions:
-        use, shown = find_member(catalog, name)
-        if not isinstance(use, DimensionUse):
-            raise _misplaced(name, use, "dimensions")
-        columns.append(_column(name, use, shown, None))
-    for item in query.time_dimensions:
-        timed, shown = _time_use(catalog, item.dimension)
-        if item.granularity is not None:
-            cut = _granularity(timed, item.dimension, item.granularity)
-            columns.append(_column(item.dimension, timed, shown, cut))
-    for name in query.measures:
-        use, shown = find_member(catalog, name)
-        if not isinstance(use, MeasureUse):
-            raise _misplaced(name, use, "measures")
-        columns.append(_column(name, use, shown, None))
-    return tuple({column.name: column for column in columns}.values())
-
-
-def _column(
-    name: str, use: Use, shown: ViewMember | None, granularity: Granularity | None
-) -> BoundColumn:
-    item = use.dimension if isinstance(use, DimensionUse) else use.measure
-    label = shown or item
-    return BoundColumn(
-        name=f"{name}.{granularity}" if granularity else name,
-        member=name,
-        use=use,
-        granularity=granularity,
-        title=label.title,
-        short_title=label.short_title,
-        description=label.description,
-        format=label.format,
-        currency=item.currency,
-    )
-
-
-def _misplaced(
-    name: str, use: DimensionUse | MeasureUse | SegmentUse, place: str
-) -> UnknownMemberError:
-    match use:
-        case DimensionUse():
-            kind, home = "a dimension", "dimensions or timeDimensions"
-        case MeasureUse():
-            kind, home = "a measure", "measures"
-        case SegmentUse():
-            kind, home = "a segment", "segments"
-    short = name.partition(".")[2]
-    return UnknownMemberError(
-        f"'{short}' not found for path '{name}' among the {place}: it is {kind}",
-        suggestion=f"ask for it in {home}",
-    )
-
-
-def _time_use(catalog: Catalog, name: str) -> tuple[DimensionUse, ViewMember | None]:
-    use, shown = find_member(catalog, name)
-    if not isinstance(use, DimensionUse):
-        raise _misplaced(name, use, "timeDimensions")
-    if use.dimension.type != "time":
-        raise QuerySyntaxError(
-            f"{name} is a dimension of type {use.dimension.type}, not a time dimension",
-            suggestion="ask for it in dimensions",
-        )
-    return use, shown
-
-
-def _granularity(use: DimensionUse, name: str, granularity: str) -> Granularity:
-    for known in GRANULARITIES:
-        if known == granularity:
-            if any(custom.name == known for custom in use.dimension.granularities):
-                break
-            return known
-    if any(custom.name == granularity for custom in use.dimension.granularities):
-        raise UnsupportedError(
-            f"the custom granularity {granularity} of {name} is not supported",
-            suggestion=f"use one of {', '.join(GRANULARITIES)}",
-        )
-    raise QuerySyntaxError(
-        f'Granularity "{granularity[:100]}" does not exist in dimension {name}',
-        suggestion=suggest(granularity[:100], GRANULARITIES)
-        or f"use one of {', '.join(GRANULARITIES)}",
-    )
-
-
 def _range(item: TimeDimension, now: datetime, zone: ZoneInfo) -> Interval | None:
     if item.date_range is None:
         return None
     return parse_range(item.date_range, now=now, zone=zone)
 
 
-def _segment(catalog: Catalog, name: str) -> SegmentUse:
-    use, _ = find_member(catalog, name)
+def _segment(catalog: Catalog, name: str, sight: Sight) -> SegmentUse:
+    use, _ = find_member(catalog, name, sight)
     if not isinstance(use, SegmentUse):
-        raise _misplaced(name, use, "segments")
+        raise misplaced(name, use, "segments")
     return use
 
 
-def _order(
-    catalog: Catalog,
-    query: Query,
-    columns: tuple[BoundColumn, ...],
-    groups: Iterable[Condition],
-) -> tuple[BoundOrder, ...]:
-    if query.order is None:
-        return _default_order(columns)
-    filtered = {(use.measure.cube, use.measure.name) for use in _measures(groups)}
-    return tuple(_sort_key(catalog, item, columns, filtered) for item in query.order)
+def _join_hint(catalog: Catalog, hint: tuple[str, ...], sight: Sight) -> tuple[str, ...]:
+    """Return the path of cubes of a hint; after the first, each is a cube or a join's name."""
+    path: list[str] = []
+    for name in hint:
+        join = catalog.cubes[path[-1]].joins.get(name) if path else None
+        target = join.target if join is not None else name
+        cube = catalog.cubes.get(target)
+        if cube is None or not sight.sees(cube, None):
+            known = [item.name for item in catalog.cubes.values() if sight.sees(item, None)]
+            raise UnknownMemberError(
+                f"Cube '{clip(name)}' not found for path '{clip('.'.join(hint))}'",
+                suggestion=suggest(clip(name), known),
+            )
+        path.append(cube.name)
+    return tuple(path)
 
 
-def _default_order(columns: tuple[BoundColumn, ...]) -> tuple[BoundOrder, ...]:
-    """Return Cube's order.
-
-    The first time with a granularity; else the first measure, largest first, when there are
-    groups; else the first dimension.
-    """
-    measures = [index for index, column in enumerate(columns) if column.is_measure]
-    for index, column in enumerate(columns):
-        if column.granularity is not None:
-            return (BoundOrder(index, descending=False),)
-    if measures and measures[0] > 0:
-        return (BoundOrder(measures[0], descending=True),)
-    return () if measures else (BoundOrder(0, descending=False),)
-
-
-def _sort_key(
-    catalog: Catalog, item: Order, columns: tuple[BoundColumn, ...], filtered: set[tuple[str, str]]
-) -> BoundOrder:
-    exact = [index for index, column in enumerate(columns) if column.name == item.member]
-    same = [index for index, column in enumerate(columns) if column.member == item.member]
-    if exact or same:
-        # By a time without its granularity: the finest column of it, which orders them all.
-        key = exact[0] if exact else min(same, key=lambda index: _fineness(columns[index]))
-        return BoundOrder(key, item.descending)
-    use, _ = find_member(catalog, ".".join(item.member.split(".")[:2]))
-    if isinstance(use, MeasureUse) and (use.measure.cube, use.measure.name) in filtered:
-        return BoundOrder(use, item.descending)
-    raise QueryError(
-        f"the order by {item.member} cannot be: the query does not ask for it",
-        suggestion="add it to the query, or leave it out of the order",
-    )
-
-
-def _fineness(column: BoundColumn) -> int:
-    return GRANULARITIES.index(column.granularity) if column.granularity else -1
-
-
-def _measures(conditions: Iterable[Condition]) -> Iterable[MeasureUse]:
-    for condition in conditions:
-        for use in uses_of(condition):
-            if isinstance(use, MeasureUse):
-                yield use
+def _masks(
+    catalog: Catalog, query: Query, now: datetime, zone: ZoneInfo
+) -> Mapping[tuple[str, str], Condition | None]:
+    """Return masked members by cube and name. They come from policies, which may name any."""
+    masks: dict[tuple[str, str], Condition | None] = {}
+    for item in query.masked_members:
+        use, _ = find_member(catalog, item.member, EVERYTHING)
+        condition = None
+        if item.unless is not None:
+            condition = bind_filter(catalog, item.unless, now=now, zone=zone, sight=EVERYTHING)
+        key = name_use(use)
+        if key in masks:  # once as a view's, once as its cube's: it shows where both let it
+            known = masks[key]
+            both = None if known is None or condition is None else AllOf((known, condition))
+            condition = both
+        masks[key] = condition
+    return MappingProxyType(masks)

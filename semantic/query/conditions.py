@@ -6,13 +6,21 @@ Negative operators keep rows whose member is null, unless null is among the valu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Final, Literal, assert_never
+from itertools import islice
+from typing import Final, Literal, assert_never, get_args
 from zoneinfo import ZoneInfo
 
-from semantic.catalog.catalog import Catalog, DimensionType, MeasureType
-from semantic.errors import QuerySyntaxError
+from semantic.catalog.catalog import (
+    Catalog,
+    DimensionType,
+    FilterTerm,
+    FilterTree,
+    MeasureType,
+    ModelFilter,
+)
+from semantic.errors import QuerySyntaxError, UnsupportedError
 from semantic.query.bound import (
     AllOf,
     AnyOf,
@@ -31,8 +39,8 @@ from semantic.query.bound import (
     Within,
 )
 from semantic.query.dates import parse_range
-from semantic.query.members import find_member
-from semantic.query.query import AndFilter, Filter, MemberFilter, OrFilter
+from semantic.query.members import PUBLIC, Sight, clip, find_member, find_reference
+from semantic.query.query import AndFilter, Filter, MemberFilter, Operator, OrFilter
 from semantic.query.values import check_text, parse_value
 
 _COMPARATORS: Final[dict[str, Comparator]] = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -44,11 +52,18 @@ _PATTERNS: Final[dict[str, tuple[Pattern, bool]]] = {
     "endsWith": ("endsWith", False),
     "notEndsWith": ("endsWith", True),
 }
-_TIMELESS: Final = frozenset({"string", "number", "boolean", "geo"})
+_TIMELESS: Final = frozenset({"string", "number", "boolean", "geo", "switch"})
+_NAMED: Final = 10
+_OPERATORS: Final[dict[str, Operator]] = {name: name for name in get_args(Operator)}
 
 
 def bind_filters(
-    catalog: Catalog, filters: Sequence[Filter], *, now: datetime, zone: ZoneInfo
+    catalog: Catalog,
+    filters: Sequence[Filter],
+    *,
+    now: datetime,
+    zone: ZoneInfo,
+    sight: Sight = PUBLIC,
 ) -> tuple[list[Condition], list[Condition]]:
     """Return the conditions on rows and the conditions on groups (measures).
 
@@ -59,17 +74,83 @@ def bind_filters(
     rows: list[Condition] = []
     groups: list[Condition] = []
     for item in filters:
-        condition = _bind(catalog, item, now, zone)
-        uses = list(uses_of(condition))
-        measures = [use for use in uses if isinstance(use, MeasureUse)]
-        if measures and len(measures) < len(uses):
-            members = ", ".join(dict.fromkeys(_names(item)))
-            raise QuerySyntaxError(
-                f"You cannot use dimension and measure in same condition: {members}",
-                suggestion="put them in filters of their own, which all must hold",
-            )
-        (groups if measures else rows).append(condition)
+        condition = bind_filter(catalog, item, now=now, zone=zone, sight=sight)
+        on_measures = compares_measures(condition, dict.fromkeys(filtered_names(item)))
+        (groups if on_measures else rows).append(condition)
     return rows, groups
+
+
+def bind_filter(
+    catalog: Catalog, item: Filter, *, now: datetime, zone: ZoneInfo, sight: Sight = PUBLIC
+) -> Condition:
+    """Return the condition of one filter.
+
+    Raises:
+        QuerySyntaxError: a value is not of the member's type.
+        UnknownMemberError: a member is none, or hidden.
+    """
+    match item:
+        case AndFilter() | OrFilter():
+            parts = tuple(
+                bind_filter(catalog, part, now=now, zone=zone, sight=sight) for part in item.parts
+            )
+            return AllOf(parts) if isinstance(item, AndFilter) else AnyOf(parts)
+        case MemberFilter():
+            use, _ = find_member(catalog, item.member, sight)
+            if isinstance(use, SegmentUse):
+                raise QuerySyntaxError(
+                    f"{clip(item.member)} is a segment and cannot be compared",
+                    suggestion="ask for it in segments",
+                )
+            return _bind_member(use, item, now, zone)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def bind_model_filter(
+    catalog: Catalog, filter_: ModelFilter, *, now: datetime, zone: ZoneInfo
+) -> Condition:
+    """Return the condition of a filter that the model itself writes; hidden members are none to it.
+
+    Raises:
+        QuerySyntaxError: a value is not of the member's type.
+        UnsupportedError: the operator is none, or the filter cuts a time.
+    """
+    match filter_:
+        case FilterTree():
+            parts = tuple(
+                bind_model_filter(catalog, part, now=now, zone=zone) for part in filter_.parts
+            )
+            return AllOf(parts) if filter_.word == "and" else AnyOf(parts)
+        case FilterTerm(member):
+            name = f"{member.cube}.{member.member}"
+            use = find_reference(catalog, member)
+            operator = _OPERATORS.get(filter_.operator)
+            if operator is None or member.granularity is not None or isinstance(use, SegmentUse):
+                raise UnsupportedError(
+                    f"the model's filter {filter_.operator} on {name} is not supported",
+                    suggestion="compare a dimension or a measure by an operator of queries",
+                )
+            return _bind_member(use, MemberFilter(name, operator, filter_.values), now, zone)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def compares_measures(condition: Condition, names: Iterable[str]) -> bool:
+    """Whether the condition chooses among groups; otherwise it chooses among rows.
+
+    Raises:
+        QuerySyntaxError: it compares both measures and dimensions; `names` are for the message.
+    """
+    uses = list(uses_of(condition))
+    measures = sum(isinstance(use, MeasureUse) for use in uses)
+    if measures and measures < len(uses):
+        shown = ", ".join(clip(name) for name in islice(names, _NAMED))
+        raise QuerySyntaxError(
+            f"You cannot use dimension and measure in same condition: {shown}",
+            suggestion="put them in filters of their own, which all must hold",
+        )
+    return measures > 0
 
 
 def uses_of(condition: Condition) -> Iterator[Use | SegmentUse]:
@@ -84,31 +165,14 @@ def uses_of(condition: Condition) -> Iterator[Use | SegmentUse]:
             assert_never(unreachable)
 
 
-def _names(item: Filter) -> Iterator[str]:
+def filtered_names(item: Filter) -> Iterator[str]:
+    """Yield the names of the members that a filter compares."""
     match item:
         case MemberFilter():
             yield item.member
         case AndFilter() | OrFilter():
             for part in item.parts:
-                yield from _names(part)
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
-def _bind(catalog: Catalog, item: Filter, now: datetime, zone: ZoneInfo) -> Condition:
-    match item:
-        case AndFilter():
-            return AllOf(tuple(_bind(catalog, part, now, zone) for part in item.parts))
-        case OrFilter():
-            return AnyOf(tuple(_bind(catalog, part, now, zone) for part in item.parts))
-        case MemberFilter():
-            use, _ = find_member(catalog, item.member)
-            if isinstance(use, SegmentUse):
-                raise QuerySyntaxError(
-                    f"{item.member} is a segment and cannot be compared",
-                    suggestion="ask for it in segments",
-                )
-            return _bind_member(use, item, now, zone)
+                yield from filtered_names(part)
         case _ as unreachable:
             assert_never(unreachable)
 

@@ -1,35 +1,43 @@
-"""Cube's REST JSON to a `Query`: shape only, no names are looked up.
+"""Cube's REST JSON to queries: shape only, no names are looked up.
 
 Unknown keys, wrong types and malformed members are refused with the words that Cube's clients know.
 Nothing is ignored: a key that Cube accepts and Ducat does not answer is an UnsupportedError. Keys
 that say how to answer rather than what (`cache`, `responseFormat`) belong to the REST face, which
 takes them off before; here they are accepted and checked, and carry no meaning.
+
+One document may ask several queries: a list of them (Cube's data blending), or one whose time
+dimension compares date ranges (`compareDateRange`), which is a query for each range.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
 
-from semantic.errors import LimitExceededError, QuerySyntaxError, UnsupportedError, suggest
-from semantic.query.query import (
-    MAXIMUM_LIMIT,
-    AndFilter,
-    Filter,
-    MemberFilter,
-    Operator,
-    Order,
-    OrFilter,
-    Query,
-    TimeDimension,
+from semantic.errors import LimitExceededError, QuerySyntaxError, UnsupportedError
+from semantic.query.json_filters import read_filters
+from semantic.query.json_shape import (
+    MAXIMUM_MEMBERS,
+    check_choice,
+    check_keys,
+    invalid,
+    read_count,
+    read_flag,
+    read_list,
+    read_mapping,
+    read_member,
+    read_members,
+    read_text,
 )
+from semantic.query.members import clip
+from semantic.query.query import MAXIMUM_LIMIT, Order, Query, TimeDimension
 
-MAXIMUM_MEMBERS: Final = 200
-MAXIMUM_FILTERS: Final = 500
-MAXIMUM_VALUES: Final = 10_000
-MAXIMUM_DEPTH: Final = 20
-MAXIMUM_TEXT: Final = 10_000
+MAXIMUM_QUERIES: Final = 20
+MAXIMUM_HINTS: Final = 50
+
+QueryKind = Literal["regularQuery", "compareDateRangeQuery", "blendingQuery"]
 
 _KEYS: Final = frozenset(
     {
@@ -58,41 +66,120 @@ _CACHE_MODES: Final = (
     "no-cache",
 )
 _FORMATS: Final = ("default", "compact", "columnar")
-_MEMBER: Final = re.compile(r"[a-zA-Z0-9_]+\.[a-zA-Z0-9_]+")
-_DIMENSION: Final = re.compile(r"[a-zA-Z0-9_]+\.[a-zA-Z0-9_]+(\.[a-zA-Z0-9_]+)?")
-_OPERATORS: Final = frozenset(get_args(Operator))
-_WITHOUT_VALUES: Final = frozenset({"set", "notSet"})
+_TIME_KEYS: Final = frozenset({"dimension", "granularity", "dateRange", "compareDateRange"})
+_CUBE: Final = re.compile(r"[a-zA-Z0-9_]+")
+_LONGEST_GRANULARITY: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySet:
+    """The queries that one document asks, in its order.
+
+    In a "compareDateRangeQuery" the time dimension at the place `compared` has another date range in
+    each query, and nothing else differs.
+    """
+
+    kind: QueryKind
+    queries: tuple[Query, ...]
+    compared: int | None = None
 
 
 def parse_json(document: object) -> Query:
-    """Return the query that a decoded JSON object asks.
+    """Return the one query that a decoded JSON object asks.
 
     Raises:
         QuerySyntaxError: an unknown key, a wrong type, a malformed member, or nothing asked.
         LimitExceededError: `limit`, or the number of members, filters or values is too large.
+        UnsupportedError: a part of Cube's format that Ducat does not answer, or several queries
+            (`compareDateRange`) where one is wanted.
+    """
+    raw = read_mapping(document, "query")
+    query, ranges = _read(raw)
+    if ranges is not None:
+        raise UnsupportedError(
+            "compareDateRange asks a query for each of its ranges, and one is wanted here",
+            suggestion="ask one query per date range",
+        )
+    return query
+
+
+def parse_json_queries(document: object) -> QuerySet:
+    """Return the queries that a decoded JSON object or array asks.
+
+    Raises:
+        QuerySyntaxError: as for `parse_json`; or queries to blend that differ in granularity.
+        LimitExceededError: as for `parse_json`; or too many queries.
         UnsupportedError: a part of Cube's format that Ducat does not answer.
     """
-    raw = _mapping(document, "query")
-    _check_keys(raw, _KEYS, "")
-    _refuse_unsupported(raw)
-    _one_of(raw.get("cache"), _CACHE_MODES, "cache")
-    _one_of(raw.get("cacheMode"), _CACHE_MODES, "cacheMode")
-    _one_of(raw.get("responseFormat"), _FORMATS, "responseFormat")
+    if isinstance(document, list | tuple):
+        return _blend(document)
+    query, compared = _read(read_mapping(document, "query"))
+    if compared is None:
+        return QuerySet("regularQuery", (query,))
+    place, ranges = compared
+    times = query.time_dimensions
+    queries = tuple(
+        replace(
+            query,
+            time_dimensions=(
+                *times[:place],
+                replace(times[place], date_range=chosen),
+                *times[place + 1 :],
+            ),
+        )
+        for chosen in ranges
+    )
+    return QuerySet("compareDateRangeQuery", queries, place)
+
+
+def _blend(documents: list[object] | tuple[object, ...]) -> QuerySet:
+    if len(documents) > MAXIMUM_QUERIES:
+        raise LimitExceededError(
+            f"{len(documents)} queries were sent, at most {MAXIMUM_QUERIES} are allowed"
+        )
+    queries = tuple(parse_json(item) for item in documents)
+    granularities = {
+        item.granularity for query in queries for item in query.time_dimensions if item.granularity
+    }
+    if len(granularities) > 1:
+        raise QuerySyntaxError("Data blending query granularities must match")
+    if not all(any(item.granularity for item in query.time_dimensions) for query in queries) or (
+        not queries
+    ):
+        raise QuerySyntaxError("Data blending query without granularity is not supported")
+    return QuerySet("blendingQuery", queries)
+
+
+DateRange = str | tuple[str, str]
+
+
+def _read(raw: Mapping[str, Any]) -> tuple[Query, tuple[int, tuple[DateRange, ...]] | None]:
+    """Return the query, and which time dimension compares which ranges, when one does."""
+    check_keys(raw, _KEYS, "")
+    if raw.get("subqueryJoins"):
+        raise UnsupportedError(
+            "subqueryJoins in a query is not supported",
+            suggestion="ask for a view, whose join_path says which way is meant",
+        )
+    check_choice(raw.get("cache"), _CACHE_MODES, "cache")
+    check_choice(raw.get("cacheMode"), _CACHE_MODES, "cacheMode")
+    check_choice(raw.get("responseFormat"), _FORMATS, "responseFormat")
+    times = read_list(raw.get("timeDimensions"), "timeDimensions")
     query = Query(
-        measures=_members(raw.get("measures"), "measures", _MEMBER),
-        dimensions=_members(raw.get("dimensions"), "dimensions", _DIMENSION),
+        measures=read_members(raw.get("measures"), "measures"),
+        dimensions=read_members(raw.get("dimensions"), "dimensions"),
         time_dimensions=tuple(
-            _time_dimension(item, f"timeDimensions[{index}]")
-            for index, item in enumerate(_list(raw.get("timeDimensions"), "timeDimensions"))
+            _time_dimension(item, f"timeDimensions[{index}]") for index, item in enumerate(times)
         ),
-        filters=_filters(raw.get("filters")),
-        segments=_members(raw.get("segments"), "segments", _MEMBER),
+        filters=read_filters(raw.get("filters")),
+        segments=read_members(raw.get("segments"), "segments"),
         order=_order(raw.get("order")),
         limit=_limit(raw.get("limit")),
-        offset=_count(raw.get("offset"), "offset") or 0,
+        offset=read_count(raw.get("offset"), "offset") or 0,
         timezone=_timezone(raw.get("timezone")),
-        total=_flag(raw.get("total"), "total"),
-        ungrouped=_flag(raw.get("ungrouped"), "ungrouped"),
+        total=read_flag(raw.get("total"), "total"),
+        ungrouped=read_flag(raw.get("ungrouped"), "ungrouped"),
+        join_hints=_join_hints(raw.get("joinHints")),
     )
     if not (
         query.measures or query.dimensions or any(t.granularity for t in query.time_dimensions)
@@ -101,83 +188,18 @@ def parse_json(document: object) -> Query:
             "Query should contain either measures, dimensions or timeDimensions with "
             "granularities in order to be valid"
         )
-    return query
-
-
-def _refuse_unsupported(raw: Mapping[str, Any]) -> None:
-    for key in ("joinHints", "subqueryJoins"):
-        if raw.get(key):
-            raise UnsupportedError(
-                f"{key} in a query is not supported",
-                suggestion="ask for a view, whose join_path says which way is meant",
-            )
-
-
-def _invalid(text: str, suggestion: str | None = None) -> QuerySyntaxError:
-    return QuerySyntaxError(f"Invalid query format: {text}", suggestion=suggestion)
-
-
-def _check_keys(raw: Mapping[str, Any], known: frozenset[str], place: str) -> None:
-    for key in raw:
-        if key not in known:
-            path = f"{place}.{key}" if place else key
-            raise _invalid(f'"{path}" is not allowed', suggest(key, known))
-
-
-def _mapping(value: object, place: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise _invalid(f'"{place}" must be of type object')
-    for key in value:
-        if not isinstance(key, str):
-            raise _invalid(f'"{place}" must have texts as keys')
-    return value
-
-
-def _list(value: object, place: str, most: int = MAXIMUM_MEMBERS) -> Sequence[object]:
-    if value is None:
-        return ()
-    if not isinstance(value, list | tuple):
-        raise _invalid(f'"{place}" must be an array')
-    if len(value) > most:
-        raise LimitExceededError(f"{place} has {len(value)} entries, at most {most} are allowed")
-    return value
-
-
-def _text(value: object, place: str) -> str:
-    if not isinstance(value, str):
-        raise _invalid(f'"{place}" must be a string')
-    if len(value) > MAXIMUM_TEXT:
-        raise LimitExceededError(f"{place} is longer than {MAXIMUM_TEXT} characters")
-    return value
-
-
-def _flag(value: object, place: str) -> bool:
-    if value is None:
-        return False
-    if not isinstance(value, bool):
-        raise _invalid(f'"{place}" must be a boolean')
-    return value
-
-
-def _one_of(value: object, allowed: tuple[str, ...], place: str) -> None:
-    if value is not None and value not in allowed:
-        raise _invalid(f'"{place}" must be one of [{", ".join(allowed)}]')
-
-
-def _count(value: object, place: str) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _invalid(f'"{place}" must be a number')
-    if value < 0:
-        raise _invalid(f'"{place}" must be greater than or equal to 0')
-    if value >= 2**63:
-        raise LimitExceededError(f"{place} is too large")
-    return value
+    compared = [
+        (index, _compared(item["compareDateRange"], f"timeDimensions[{index}].compareDateRange"))
+        for index, item in enumerate(times)
+        if isinstance(item, Mapping) and item.get("compareDateRange") is not None
+    ]
+    if len(compared) > 1:
+        raise QuerySyntaxError("compareDateRange can only exist for one timeDimension")
+    return query, compared[0] if compared else None
 
 
 def _limit(value: object) -> int | None:
-    limit = _count(value, "limit")
+    limit = read_count(value, "limit")
     if limit is not None and limit > MAXIMUM_LIMIT:
         raise LimitExceededError(
             "The query limit has been exceeded.",
@@ -187,154 +209,92 @@ def _limit(value: object) -> int | None:
 
 
 def _timezone(value: object) -> str:
-    return "UTC" if value is None else _text(value, "timezone")
+    return "UTC" if value is None else read_text(value, "timezone")
 
 
-def _member(value: object, place: str, pattern: re.Pattern[str]) -> str:
-    if isinstance(value, Mapping):
-        raise UnsupportedError(f"{place} is a member expression, which is not supported")
-    text = _text(value, place)
-    if not pattern.fullmatch(text):
-        raise _invalid(
-            f'"{place}" with value "{text}" fails to match the required pattern: '
-            f"/^{pattern.pattern}$/",
-            "members are written cube.member",
-        )
-    return text
-
-
-def _members(value: object, place: str, pattern: re.Pattern[str]) -> tuple[str, ...]:
-    return tuple(
-        _member(item, f"{place}[{index}]", pattern)
-        for index, item in enumerate(_list(value, place))
-    )
+def _join_hints(value: object) -> tuple[tuple[str, ...], ...]:
+    hints = []
+    for index, item in enumerate(read_list(value, "joinHints", MAXIMUM_HINTS)):
+        place = f"joinHints[{index}]"
+        names = [read_text(name, place) for name in read_list(item, place, MAXIMUM_HINTS)]
+        if len(names) < 2:  # noqa: PLR2004 -- a way leads from a cube to another
+            raise invalid(f'"{place}" must contain at least 2 items')
+        for name in names:
+            if not _CUBE.fullmatch(name):
+                raise invalid(f'"{place}" with value "{clip(name)}" is no name of a cube')
+        hints.append(tuple(names))
+    return tuple(hints)
 
 
 def _time_dimension(value: object, place: str) -> TimeDimension:
-    raw = _mapping(value, place)
-    if raw.get("compareDateRange") is not None:
-        raise UnsupportedError(
-            f"{place}.compareDateRange is not supported",
-            suggestion="ask one query per date range",
-        )
-    known = frozenset({"dimension", "granularity", "dateRange", "compareDateRange"})
-    _check_keys(raw, known, place)
+    raw = read_mapping(value, place)
+    check_keys(raw, _TIME_KEYS, place)
+    if raw.get("dateRange") is not None and raw.get("compareDateRange") is not None:
+        raise invalid(f'"{place}" contains a conflict between [dateRange, compareDateRange]')
     granularity = raw.get("granularity")
+    if granularity is not None:
+        granularity = read_text(granularity, f"{place}.granularity")
+        if len(granularity.encode(errors="replace")) > _LONGEST_GRANULARITY:
+            raise invalid(
+                f'"{place}.granularity" must be at most {_LONGEST_GRANULARITY} bytes long'
+            )
     return TimeDimension(
-        dimension=_member(raw.get("dimension"), f"{place}.dimension", _MEMBER),
-        granularity=None if granularity is None else _text(granularity, f"{place}.granularity"),
+        dimension=read_member(raw.get("dimension"), f"{place}.dimension"),
+        granularity=granularity,
         date_range=_date_range(raw.get("dateRange"), f"{place}.dateRange"),
     )
 
 
-def _date_range(value: object, place: str) -> str | tuple[str, str] | None:
+def _date_range(value: object, place: str) -> DateRange | None:
     if value is None:
         return None
     if isinstance(value, str):
-        return _text(value, place)
-    ends = [_text(item, place) for item in _list(value, place)]
+        return read_text(value, place)
+    ends = [read_text(item, place) for item in read_list(value, place)]
     if len(ends) == 1:
         return (ends[0], ends[0])
     if len(ends) != 2:  # noqa: PLR2004 -- a range has a start and an end
-        raise _invalid(f'"{place}" must contain 1 or 2 items')
+        raise invalid(f'"{place}" must contain 1 or 2 items')
     return (ends[0], ends[1])
 
 
-def _filters(value: object) -> tuple[Filter, ...]:
-    left = [MAXIMUM_FILTERS]
-    return tuple(
-        _filter(item, f"filters[{index}]", 1, left)
-        for index, item in enumerate(_list(value, "filters", MAXIMUM_FILTERS))
-    )
-
-
-def _filter(value: object, place: str, depth: int, left: list[int]) -> Filter:
-    left[0] -= 1
-    if depth > MAXIMUM_DEPTH or left[0] < 0:
-        raise LimitExceededError(
-            f"at most {MAXIMUM_FILTERS} filters, nested at most {MAXIMUM_DEPTH} deep, are allowed"
-        )
-    raw = _mapping(value, place)
-    for key, make in (("and", AndFilter), ("or", OrFilter)):
-        if key in raw:
-            _check_keys(raw, frozenset({key}), place)
-            items = _list(raw[key], f"{place}.{key}", MAXIMUM_FILTERS)
-            if not items:
-                raise _invalid(f'"{place}.{key}" must contain at least 1 item')
-            return make(
-                tuple(
-                    _filter(item, f"{place}.{key}[{index}]", depth + 1, left)
-                    for index, item in enumerate(items)
-                )
-            )
-    return _member_filter(raw, place)
-
-
-def _member_filter(raw: Mapping[str, Any], place: str) -> MemberFilter:
-    _check_keys(raw, frozenset({"member", "dimension", "operator", "values"}), place)
-    if "member" in raw and "dimension" in raw:
-        raise _invalid(f'"{place}" has both a member and a dimension')
-    member = _member(raw.get("member", raw.get("dimension")), f"{place}.member", _MEMBER)
-    operator = raw.get("operator")
-    if operator == "measureFilter":
-        raise UnsupportedError(f"{place}: the operator measureFilter is not supported")
-    if not isinstance(operator, str) or operator not in _OPERATORS:
-        raise _invalid(
-            f'"{place}" does not match any of the allowed types: '
-            f"there is no operator {str(operator)[:100]!r}",
-            suggest(operator, _OPERATORS) if isinstance(operator, str) else None,
-        )
-    values = tuple(
-        _value(item, f"{place}.values[{index}]")
-        for index, item in enumerate(_list(raw.get("values"), f"{place}.values", MAXIMUM_VALUES))
-    )
-    if operator in _WITHOUT_VALUES:
-        if values:
-            raise _invalid(f'"{place}.values" is not allowed with the operator {operator}')
-    elif not values:
-        raise QuerySyntaxError(f"Values required for filter: {member} {operator}")
-    return MemberFilter(member, operator, values)  # type: ignore[arg-type] # checked above
-
-
-def _value(value: object, place: str) -> str | None:
-    match value:
-        case None:
-            return None
-        case bool():
-            return "true" if value else "false"
-        case int() | float():
-            return repr(value)
-        case str():
-            return _text(value, place)
-        case _:
-            raise _invalid(f'"{place}" must be a string, a number, a boolean or null')
+def _compared(value: object, place: str) -> tuple[DateRange, ...]:
+    ranges = []
+    for index, item in enumerate(read_list(value, place, MAXIMUM_QUERIES)):
+        chosen = _date_range(item, f"{place}[{index}]")
+        if chosen is None:
+            raise invalid(f'"{place}[{index}]" must be a string or an array')
+        ranges.append(chosen)
+    if not ranges:
+        raise invalid(f'"{place}" must contain at least 1 item')
+    return tuple(ranges)
 
 
 def _order(value: object) -> tuple[Order, ...] | None:
     if value is None:
         return None
     if isinstance(value, Mapping):
-        pairs = list(_mapping(value, "order").items())
+        pairs = list(read_mapping(value, "order").items())
         if len(pairs) > MAXIMUM_MEMBERS:
             raise LimitExceededError(f"order has more than {MAXIMUM_MEMBERS} entries")
-        return tuple(_order_pair(member, way, f"order.{member}") for member, way in pairs)
+        return tuple(_order_pair(member, way, f"order.{clip(member)}") for member, way in pairs)
     orders = []
-    for index, item in enumerate(_list(value, "order")):
+    for index, item in enumerate(read_list(value, "order")):
         place = f"order[{index}]"
         if isinstance(item, Mapping):  # the form that answers echo: {"id": …, "desc": …}
-            raw = _mapping(item, place)
-            _check_keys(raw, frozenset({"id", "desc"}), place)
-            descending = _flag(raw.get("desc"), f"{place}.desc")
-            orders.append(Order(_member(raw.get("id"), f"{place}.id", _DIMENSION), descending))
+            raw = read_mapping(item, place)
+            check_keys(raw, frozenset({"id", "desc"}), place)
+            descending = read_flag(raw.get("desc"), f"{place}.desc")
+            orders.append(Order(read_member(raw.get("id"), f"{place}.id"), descending))
         else:
-            pair = _list(item, place)
+            pair = read_list(item, place)
             if len(pair) != 2:  # noqa: PLR2004 -- a member and a direction
-                raise _invalid(f'"{place}" must be a pair of a member and "asc" or "desc"')
+                raise invalid(f'"{place}" must be a pair of a member and "asc" or "desc"')
             orders.append(_order_pair(pair[0], pair[1], place))
     return tuple(orders)
 
 
 def _order_pair(member: object, way: object, place: str) -> Order:
     if way not in {"asc", "desc"} if isinstance(way, str) else True:
-        raise _invalid(f'"{place}" must be one of [asc, desc]')
-    return Order(_member(member, place, _DIMENSION), way == "desc")
+        raise invalid(f'"{place}" must be one of [asc, desc]')
+    return Order(read_member(member, place), way == "desc")

@@ -9,16 +9,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Container
 from dataclasses import dataclass
-from typing import Final, Literal, NoReturn, get_args
+from typing import Final, Literal, NoReturn
 
 from sqlglot import exp
 
 from semantic.catalog.catalog import Catalog, Dimension, Measure, View, ViewMember
 from semantic.errors import QueryError, UnknownMemberError, suggest
-from semantic.query.bound import Granularity
+from semantic.query.granularities import GRANULARITIES
 from semantic.query.sql.strict import check_only, refuse, show
 
-GRANULARITIES: Final[tuple[str, ...]] = get_args(Granularity)
 SCHEMA: Final = "public"
 _NAMED: Final = 5
 _MEASURE: Final = "measure"

@@ -17,7 +17,6 @@ from semantic.errors import (
     QueryError,
     QuerySyntaxError,
     UnknownMemberError,
-    UnsupportedError,
 )
 from semantic.query.bind import bind
 from semantic.query.bound import BoundQuery, OneOf
@@ -241,6 +240,19 @@ def test_dimensions_and_measures_do_not_mix_in_a_group(catalog: Catalog) -> None
     assert (len(apart.rows), len(apart.groups)) == (1, 1)
 
 
-def test_ungrouped_is_refused_not_ignored(catalog: Catalog) -> None:
-    with pytest.raises(UnsupportedError, match="ungrouped"):
-        bound(catalog, measures=["orders.count"], ungrouped=True)
+def test_ungrouped_asks_for_rows_in_no_order_but_the_asked_one(catalog: Catalog) -> None:
+    rows = bound(catalog, measures=["orders.count"], dimensions=["orders.status"], ungrouped=True)
+    assert (rows.ungrouped, rows.order, rows.limit) == (True, (), 10_000)
+    ordered = bound(
+        catalog,
+        measures=["orders.count"],
+        dimensions=["orders.status"],
+        ungrouped=True,
+        order=[["orders.status", "asc"]],
+    )
+    assert [item.key for item in ordered.order] == [0]
+    assert not bound(catalog, measures=["orders.count"]).ungrouped
+
+
+def test_a_bound_query_knows_what_relative_dates_of_the_model_count_from(catalog: Catalog) -> None:
+    assert bound(catalog, measures=["orders.count"]).now == NOW

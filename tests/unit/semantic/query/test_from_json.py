@@ -6,8 +6,10 @@ import pytest
 
 from semantic.errors import DucatError, LimitExceededError, QuerySyntaxError, UnsupportedError
 from semantic.query.from_json import parse_json
+from semantic.query.json_filters import read_masked_members
 from semantic.query.query import (
     AndFilter,
+    MaskedMember,
     MemberFilter,
     Order,
     OrFilter,
@@ -69,6 +71,34 @@ def test_an_order_may_be_an_object_and_an_empty_one_is_not_the_default() -> None
 ASKED = {"measures": ["a.b"]}
 
 
+def test_members_may_be_reached_by_paths_and_hints_say_the_way() -> None:
+    found = parse_json(
+        {
+            "measures": ["a.b.count"],
+            "dimensions": ["a.b.c.at.month"],
+            "timeDimensions": [{"dimension": "a.b.at", "granularity": "fiscal_year"}],
+            "filters": [{"member": "a.b.c", "operator": "set"}],
+            "order": {"a.b.c.at.month": "asc"},
+            "joinHints": [["a", "b"], ["b", "c", "d"]],
+        }
+    )
+    assert found.measures == ("a.b.count",)
+    assert found.dimensions == ("a.b.c.at.month",)
+    assert found.time_dimensions == (TimeDimension("a.b.at", "fiscal_year"),)
+    assert found.filters == (MemberFilter("a.b.c", "set"),)
+    assert found.order == (Order("a.b.c.at.month"),)
+    assert found.join_hints == (("a", "b"), ("b", "c", "d"))
+
+
+def test_masked_members_come_from_inside_only() -> None:
+    assert read_masked_members(
+        [
+            {"member": "a.b"},
+            {"member": "a.c", "filter": {"member": "a.d", "operator": "equals", "values": ["x"]}},
+        ]
+    ) == (MaskedMember("a.b"), MaskedMember("a.c", MemberFilter("a.d", "equals", ("x",))))
+
+
 @pytest.mark.parametrize(
     ("document", "message"),
     [
@@ -82,9 +112,17 @@ ASKED = {"measures": ["a.b"]}
             {"measures": ["count"]},
             r'"measures\[0\]" with value "count" fails to match the required pattern',
         ),
-        ({"measures": ["a.b.c"]}, "fails to match the required pattern"),
+        ({"measures": ["a..b"]}, "fails to match the required pattern"),
         ({"measures": ["a.b\n"]}, "fails to match the required pattern"),
-        ({"dimensions": ["a.b.c.d"]}, "fails to match the required pattern"),
+        ({"dimensions": ["a.b.c."]}, "fails to match the required pattern"),
+        ({**ASKED, "joinHints": ["a"]}, r'"joinHints\[0\]" must be an array'),
+        ({**ASKED, "joinHints": [["a"]]}, "must contain at least 2 items"),
+        ({**ASKED, "joinHints": [["a", "b.c"]]}, "is no name of a cube"),
+        ({**ASKED, "maskedMembers": [{"member": "a.b"}]}, '"maskedMembers" is not allowed'),
+        (
+            {"timeDimensions": [{"dimension": "a.at", "granularity": "x" * 129}]},
+            "must be at most 128 bytes long",
+        ),
         ({**ASKED, "limit": "1"}, '"limit" must be a number'),
         ({**ASKED, "limit": True}, '"limit" must be a number'),
         ({**ASKED, "limit": 1.5}, '"limit" must be a number'),
@@ -159,7 +197,6 @@ def test_deep_nesting_is_refused_before_it_exhausts_anything() -> None:
 @pytest.mark.parametrize(
     "document",
     [
-        {**ASKED, "joinHints": [["a", "b"]]},
         {**ASKED, "subqueryJoins": [{}]},
         {"measures": [{"expression": "1"}]},
         {**ASKED, "timeDimensions": [{"dimension": "a.at", "compareDateRange": ["today"]}]},
