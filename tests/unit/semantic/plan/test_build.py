@@ -14,7 +14,7 @@ from semantic.catalog.load import load_catalog_from_text
 from semantic.errors import NoJoinPathError, UnsafeAggregationError, UnsupportedError
 from semantic.plan.build import build
 from semantic.plan.explain import explain_plan
-from semantic.plan.nodes import KeyStage, Plan, RowStage
+from semantic.plan.nodes import Aggregate, Groups, Merge, Plan, Relation, Ungrouped
 from semantic.query.bind import bind
 from semantic.query.from_json import parse_json
 
@@ -55,26 +55,56 @@ def plan_of(model: str, *, keyed: bool = True, **query: Any) -> Plan:
     return build(catalog, bind(catalog, parse_json(query), now=NOW))
 
 
+def relation_of(plan: Plan) -> Relation:
+    assert not isinstance(plan.source, Ungrouped)
+    return plan.source
+
+
 def test_a_measure_that_no_join_repeats_is_one_aggregate() -> None:
-    plan = plan_of(MODEL, measures=["orders.revenue"], dimensions=["buyers.name"])
-    assert [type(stage) for stage in plan.stages] == [RowStage]
+    found = relation_of(plan_of(MODEL, measures=["orders.revenue"], dimensions=["buyers.name"]))
+    assert isinstance(found, Aggregate)
+    assert not found.distinct
 
 
 def test_a_measure_that_a_join_repeats_is_counted_over_its_keys() -> None:
     plan = plan_of(
         MODEL, measures=["orders.revenue", "lines.quantity"], dimensions=["lines.product"]
     )
-    rows, keys = plan.stages
-    assert isinstance(rows, RowStage)
-    assert [leaf.name for leaf in rows.leaves] == ["quantity"]
-    assert isinstance(keys, KeyStage)
-    assert keys.cube == "orders"
-    assert [hop.target for hop in keys.because] == ["lines"]
+    merged = relation_of(plan)
+    assert isinstance(merged, Merge)
+    found = {part.rows.cube: part for part in merged.parts if isinstance(part, Aggregate)}
+    assert [leaf.name for leaf in found["lines"].leaves] == ["quantity"]
+    assert not found["lines"].distinct
+    assert found["orders"].distinct
+    assert [step.target for step in found["orders"].rows.multiplying] == ["lines"]
+
+
+def test_groups_of_the_root_are_kept_where_the_measure_has_no_row() -> None:
+    merged = relation_of(plan_of(MODEL, measures=["orders.revenue"], dimensions=["customers.name"]))
+    assert isinstance(merged, Merge)
+    values, groups = merged.parts
+    assert isinstance(values, Aggregate)
+    assert values.rows.cube == "orders"
+    assert isinstance(groups, Groups)
+    assert groups.rows.cube == "customers"
+
+
+def test_a_neighbour_changes_nothing_about_a_measures_rows() -> None:
+    alone = relation_of(plan_of(MODEL, measures=["orders.revenue"], dimensions=["orders.status"]))
+    beside = relation_of(
+        plan_of(MODEL, measures=["bare.count", "orders.revenue"], dimensions=["orders.status"])
+    )
+    assert isinstance(alone, Aggregate)
+    assert isinstance(beside, Merge)
+    rows = [part.rows for part in beside.parts if isinstance(part, Aggregate)]
+    assert alone.rows.cube in {item.cube for item in rows}
+    assert next(item for item in rows if item.cube == "orders").steps == alone.rows.steps == ()
 
 
 def test_repetition_does_not_matter_to_the_largest_and_to_distinct_counts() -> None:
-    plan = plan_of(MODEL, measures=["orders.statuses"], dimensions=["lines.product"])
-    assert [type(stage) for stage in plan.stages] == [RowStage]
+    found = relation_of(plan_of(MODEL, measures=["orders.statuses"], dimensions=["lines.product"]))
+    assert isinstance(found, Aggregate)
+    assert not found.distinct
 
 
 def test_one_row_more_than_our_limit_is_fetched() -> None:
@@ -94,7 +124,7 @@ def test_without_a_key_a_repeated_measure_is_refused_with_the_join_and_the_remed
     assert "primary_key" in (refused.value.suggestion or "")
     assert plan_of(
         KEYLESS, keyed=False, measures=["heads.highest"], dimensions=["lines.product"]
-    ).stages
+    ).source
 
 
 def test_a_reference_across_a_join_that_repeats_is_refused() -> None:
@@ -125,6 +155,6 @@ def test_the_plan_can_be_read() -> None:
             MODEL, measures=["customers.credit", "orders.paid_share"], dimensions=["orders.status"]
         )
     )
-    assert "left join orders from customers (one_to_many)" in text
+    assert "left join orders from customers (one_to_many), which may repeat rows" in text
     assert "distinct rows of customers in each group, because the join customers -> orders" in text
     assert "orders.paid_share from other measures of the group" in text
