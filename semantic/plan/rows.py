@@ -93,7 +93,14 @@ class RowFinder:
         try:
             return self._tree(measure, frame, conditions), conditions
         except NoJoinPathError:
-            if measure is None or not conditions:
+            if measure is None:
+                raise
+        hubs = tuple(other.cube for other in self._others)
+        try:
+            # The measures alone have no root, but with the others of the query they have.
+            return self._tree(measure, frame, conditions, hubs), conditions
+        except NoJoinPathError:
+            if not conditions:
                 raise
         # Conditions on facts that this measure does not know hold for the other facts only.
         kept = tuple(item for item in conditions if self._joins(measure, frame, item))
@@ -114,15 +121,26 @@ class RowFinder:
         return True
 
     def _tree(
-        self, measure: Measure | None, frame: Frame, conditions: Iterable[Condition]
+        self,
+        measure: Measure | None,
+        frame: Frame,
+        conditions: Iterable[Condition],
+        hubs: Sequence[str] = (),
     ) -> JoinTree:
         needed = Reach()
         if measure is not None:
             needed.cubes[measure.cube] = None
             needed.add(reach_of(self._catalog, measure))
-        return self._grow(needed, frame, conditions)
+        tree = self._grow(needed, frame, conditions, hubs)
+        return tree if not hubs else _prune(tree, frozenset(needed.cubes))
 
-    def _grow(self, needed: Reach, frame: Frame, conditions: Iterable[Condition]) -> JoinTree:
+    def _grow(
+        self,
+        needed: Reach,
+        frame: Frame,
+        conditions: Iterable[Condition],
+        hubs: Sequence[str] = (),
+    ) -> JoinTree:
         """Members are mentioned in Cube's order, which decides between equal roots."""
         timed = [key for key in frame.keys if key.granularity is not None]
         plain = [key for key in frame.keys if key.granularity is None]
@@ -135,7 +153,7 @@ class RowFinder:
             needed.add(self.reach(DimensionUse(key.dimension, key.path)))
             needed.add(self._granularity_reach(key))
         ways = tuple(needed.paths) + self._ways_for(needed)
-        return self._catalog.join_graph.find_tree(tuple(needed.cubes), ways)
+        return self._catalog.join_graph.find_tree((*needed.cubes, *hubs), ways)
 
     def _ways_for(self, needed: Reach) -> tuple[tuple[str, ...], ...]:
         """Return the join hints of the query whose cubes are all needed."""
@@ -209,6 +227,15 @@ class RowFinder:
             frame.shifts,
             _unique(switches),
         )
+
+
+def _prune(tree: JoinTree, needed: frozenset[str]) -> JoinTree:
+    """Return the tree without the branches that lead to nothing needed."""
+    hops = list(tree.hops)
+    for hop in reversed(tree.hops):
+        if hop.target not in needed and all(other.source != hop.target for other in hops):
+            hops.remove(hop)
+    return JoinTree(tree.root, tuple(hops))
 
 
 def _unique(dimensions: Iterable[Dimension]) -> tuple[Dimension, ...]:
