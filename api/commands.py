@@ -86,6 +86,7 @@ def query(
     from semantic.service import SemanticLayer  # noqa: PLC0415
 
     asked = read_request("POST", b"", b'{"query":' + checked + b"}")
+    asked.check_kind()
     chosen = read_settings(root)
     layer = SemanticLayer.open(
         Project.open(chosen.project),

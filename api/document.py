@@ -28,6 +28,8 @@ def write_document(query: Query) -> dict[str, Any]:
         document["total"] = True
     if query.ungrouped:
         document["ungrouped"] = True
+    if query.join_hints:
+        document["joinHints"] = [list(hint) for hint in query.join_hints]
     return document
 
 

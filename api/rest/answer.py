@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 from zoneinfo import ZoneInfo
@@ -13,12 +13,13 @@ import pyarrow as pa
 
 from api.annotation import annotate
 from api.document import write_document
-from api.encode import Part, join_rows, join_texts, render_column
+from api.encode import TEXT, Part, join_rows, join_texts, render_column
 from api.rest.request import CacheMode, LoadRequest, ResponseFormat
 from api.state import describe_answer, format_instant
 from semantic.catalog.catalog import Catalog
 from semantic.engine.result import Result, ResultColumn
 from semantic.query.dates import parse_range
+from semantic.query.from_json import QuerySet
 from semantic.query.granularities import GRANULARITIES
 from semantic.query.query import DEFAULT_LIMIT, Query, TimeDimension
 
@@ -26,24 +27,95 @@ LAST_MOMENT: Final = timedelta(milliseconds=1)
 ORDER_OF_GRANULARITIES: Final = {name: place for place, name in enumerate(GRANULARITIES)}
 
 
+@dataclass(frozen=True, slots=True)
+class PivotKey:
+    """The key by which Cube's clients tell the results of several queries apart in one pivot.
+
+    Each row has it: either one text for all, or the value of the row's own column `source`.
+    """
+
+    name: str
+    text: str | None = None
+    source: str | None = None
+
+
 def encode_load(result: Result, request: LoadRequest, catalog: Catalog, *, now: datetime) -> bytes:
-    """Return the body of an answer to `load`; `now` is what relative dates were relative to."""
+    """Return the body of an answer to one query; `now` is what relative dates were relative to."""
+    answer = encode_part(result, request, 0, catalog, now=now)
+    return encode_parts([answer], [result.query], request, now=now) if request.multi else answer
+
+
+def encode_part(
+    result: Result, request: LoadRequest, place: int, catalog: Catalog, *, now: datetime
+) -> bytes:
+    """Return the result object of the query at `place` among those of a request."""
     query = describe_query(result.query, request.cache_mode, now=now)
-    answer = encode_result(result, request.form, query, catalog)
-    if not request.multi:
-        return answer
+    pivot = _pivot_key(request.asked, request.asked.queries[place], now)
+    return encode_result(result, request.form, query, catalog, pivot)
+
+
+def encode_parts(
+    answers: Sequence[bytes], queries: Sequence[Query], request: LoadRequest, *, now: datetime
+) -> bytes:
+    """Return the body of an answer to several queries, from the result object of each."""
+    described = [describe_query(query, request.cache_mode, now=now) for query in queries]
     return orjson.dumps(
         {
-            "queryType": "regularQuery",
-            "results": [orjson.Fragment(answer)],
-            "pivotQuery": query | {"queryType": "regularQuery"},
+            "queryType": request.asked.kind,
+            "results": [orjson.Fragment(answer) for answer in answers],
+            "pivotQuery": describe_pivot(request.asked, described),
             "slowQuery": False,
         }
     )
 
 
+def describe_pivot(asked: QuerySet, described: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the query that a pivot over all results is made for."""
+    match asked.kind:
+        case "regularQuery":
+            return described[0] | {"queryType": asked.kind}
+        case "compareDateRangeQuery":
+            dimensions = ["compareDateRange", *described[0]["dimensions"]]
+            return described[0] | {"dimensions": dimensions, "queryType": asked.kind}
+        case "blendingQuery":
+            merged = {
+                key: list(dict.fromkeys(name for query in described for name in query[key]))
+                for key in ("measures", "dimensions")
+            }
+            granularity = _cut_time(asked.queries[0]).granularity
+            times = [{"dimension": "time", "granularity": granularity}]
+            return merged | {"timeDimensions": times, "queryType": asked.kind}
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _pivot_key(asked: QuerySet, query: Query, now: datetime) -> PivotKey | None:
+    match asked.kind:
+        case "regularQuery":
+            return None
+        case "compareDateRangeQuery":
+            compared = query.time_dimensions[asked.compared or 0]
+            found = _resolve_range(compared, now, ZoneInfo(query.timezone)).date_range
+            return PivotKey("compareDateRange", text=" - ".join(found or ()))
+        case "blendingQuery":
+            item = _cut_time(query)
+            return PivotKey(
+                f"time.{item.granularity}", source=f"{item.dimension}.{item.granularity}"
+            )
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _cut_time(query: Query) -> TimeDimension:
+    return next(item for item in query.time_dimensions if item.granularity is not None)
+
+
 def encode_result(
-    result: Result, form: ResponseFormat, query: dict[str, Any], catalog: Catalog
+    result: Result,
+    form: ResponseFormat,
+    query: dict[str, Any],
+    catalog: Catalog,
+    pivot: PivotKey | None = None,
 ) -> bytes:
     """Return Cube's result object, keys in Cube's order, and our `ducat` before the data."""
     body: dict[str, Any] = {
@@ -58,13 +130,18 @@ def encode_result(
     if result.query.total:
         body["total"] = result.total
     body["ducat"] = describe_answer(result)
-    body["data"] = orjson.Fragment(encode_rows(result, form))
+    body["data"] = orjson.Fragment(encode_rows(result, form, pivot))
     return orjson.dumps(body)
 
 
-def encode_rows(result: Result, form: ResponseFormat = "default") -> bytes:
+def encode_rows(
+    result: Result, form: ResponseFormat = "default", pivot: PivotKey | None = None
+) -> bytes:
     """Return the rows in one of Cube's three forms."""
     keys, columns = _keyed_columns(result)
+    if pivot is not None:
+        columns = [*columns, _pivot_column(pivot, dict(zip(keys, columns, strict=True)), result)]
+        keys = [*keys, pivot.name]
     rows = result.table.num_rows
     match form:
         case "default":
@@ -129,6 +206,15 @@ def _keyed_columns(result: Result) -> tuple[list[str], list[pa.LargeStringArray]
         if column.member not in finest or rank < finest[column.member][0]:
             finest[column.member] = (rank, text)
     return [*keys, *finest], [*texts, *(text for _, text in finest.values())]
+
+
+def _pivot_column(
+    pivot: PivotKey, columns: Mapping[str, pa.LargeStringArray], result: Result
+) -> pa.LargeStringArray:
+    if pivot.source is not None:
+        return columns[pivot.source]
+    text = pa.scalar(orjson.dumps(pivot.text).decode(), TEXT)
+    return pa.repeat(text, result.table.num_rows)
 
 
 def _rank(column: ResultColumn) -> int:

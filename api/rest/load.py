@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
+from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
 from api.asgi import read_body, send_bytes, wait_gone
 from api.gateway import Asker, Gateway
-from api.rest.answer import encode_load
-from api.rest.request import read_request
+from api.rest.answer import encode_load, encode_part, encode_parts
+from api.rest.request import LoadRequest, read_request
+from semantic.catalog.catalog import Catalog
+from semantic.engine.result import Result
+from semantic.errors import SnapshotError
+from semantic.query.query import Query
+
+ATTEMPTS: Final = 3
 
 
 class LoadApp:
@@ -24,9 +31,13 @@ class LoadApp:
         context = self._gateway.authenticator.authenticate(scope["ducat.headers"])
         body = await read_body(receive)
         request = read_request(scope["method"], scope["query_string"], body)
+        request.check_kind()
         asker = Asker(context, "rest", scope["ducat.request_id"], partial(wait_gone, receive))
         catalog = self._gateway.layer.catalog
         now = datetime.now(UTC)
+        if request.asked.kind != "regularQuery":
+            await send_bytes(send, await self._load_all(request, asker, catalog, now))
+            return
         answer = await self._gateway.load(
             request.query,
             asker,
@@ -34,3 +45,38 @@ class LoadApp:
             now=now,
         )
         await send_bytes(send, answer)
+
+    async def _load_all(
+        self, request: LoadRequest, asker: Asker, catalog: Catalog, now: datetime
+    ) -> bytes:
+        """Answer several queries, all from the same tables: their answers will be compared.
+
+        Raises:
+            SnapshotError: new tables came into service each time while the queries ran.
+        """
+        for _ in range(ATTEMPTS):
+            answers: list[bytes] = []
+            queries: list[Query] = []
+            snapshots: set[str] = set()
+            for place, query in enumerate(request.asked.queries):
+                answer, asked, snapshot = await self._gateway.load(
+                    query,
+                    asker,
+                    partial(_encode, request=request, place=place, catalog=catalog, now=now),
+                    now=now,
+                )
+                answers.append(answer)
+                queries.append(asked)
+                snapshots.add(snapshot)
+            if len(snapshots) == 1:
+                return encode_parts(answers, queries, request, now=now)
+        raise SnapshotError(
+            "new tables came into service while the queries ran", suggestion="ask again"
+        )
+
+
+def _encode(
+    result: Result, *, request: LoadRequest, place: int, catalog: Catalog, now: datetime
+) -> tuple[bytes, Query, str]:
+    answer = encode_part(result, request, place, catalog, now=now)
+    return answer, result.query, result.state.snapshot

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import Any
 
 import orjson
 
 from api.annotation import group_drills
 from api.members import Member, list_members
-from semantic.catalog.catalog import (
-    CaseExpression,
-    Catalog,
-    ColumnReference,
-    Cube,
-    Dimension,
-    Expression,
-    Hierarchy,
-    Measure,
-    MemberReference,
-    View,
-)
+from api.rest.snippets import render_expression
+from semantic.catalog.catalog import Catalog, Cube, Dimension, Hierarchy, Measure, View
 
 
 def encode_meta(
@@ -41,25 +31,6 @@ def encode_meta(
         {"cubes": [*cubes, *views], "ducat": {"catalogVersion": whole.version}},
         default=_to_json,
     )
-
-
-def render_expression(expression: Expression | CaseExpression | None) -> str | None:
-    """Return a snippet as its author may write it: references in braces."""
-    match expression:
-        case None:
-            return None
-        case CaseExpression():
-            branches = " ".join(
-                f"WHEN {render_expression(branch.condition)} THEN {_label(branch.label)}"
-                for branch in expression.branches
-            )
-            otherwise = expression.otherwise
-            tail = f" ELSE {_label(otherwise)}" if otherwise is not None else ""
-            return f"CASE {branches}{tail} END"
-        case Expression():
-            return "".join(_part(part) for part in expression.parts)
-        case _ as unreachable:
-            assert_never(unreachable)
 
 
 def _describe_cube(
@@ -218,25 +189,6 @@ def _components(whole: Catalog) -> dict[str, int]:
                 components[current] = number
                 reached.extend(neighbours[current])
     return components
-
-
-def _part(part: str | ColumnReference | MemberReference) -> str:
-    match part:
-        case str():
-            return part
-        case ColumnReference():
-            return f"{{{part.cube}}}"
-        case MemberReference():
-            tail = f".{part.granularity}" if part.granularity else ""
-            return f"{{{part.cube}.{part.member}{tail}}}"
-        case _ as unreachable:
-            assert_never(unreachable)
-
-
-def _label(label: str | Expression) -> str:
-    if isinstance(label, str):
-        return "'" + label.replace("'", "''") + "'"
-    return render_expression(label) or ""
 
 
 def _to_json(value: object) -> object:

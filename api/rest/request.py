@@ -9,26 +9,43 @@ from urllib.parse import parse_qsl
 import orjson
 
 from api.errors import NoRouteError
-from semantic.errors import QuerySyntaxError, UnsupportedError
-from semantic.query.from_json import parse_json
+from semantic.errors import QuerySyntaxError
+from semantic.query.from_json import QuerySet, parse_json_queries
 from semantic.query.query import Query
 
 ResponseFormat = Literal["default", "compact", "columnar"]
 CacheMode = Literal["stale-if-slow", "stale-while-revalidate", "must-revalidate", "no-cache"]
 
 PARAMETERS: Final = frozenset({"query", "queryType", "cache"})
-NOT_YET: Final = frozenset({"subqueryJoins", "joinHints"})
+SHOWN: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class LoadRequest:
     """What `load` was asked. `multi` wraps the answer in Cube's list form."""
 
-    query: Query
-    document: dict[str, Any]
+    asked: QuerySet
     form: ResponseFormat = "default"
     cache_mode: CacheMode = "stale-if-slow"
     multi: bool = False
+
+    @property
+    def query(self) -> Query:
+        """The only query; of several, the first."""
+        return self.asked.queries[0]
+
+    def check_kind(self) -> None:
+        """Refuse several queries from a client that expects one answer.
+
+        Raises:
+            QuerySyntaxError: there are several and `queryType` is not `multi`; Cube's words.
+        """
+        if self.asked.kind != "regularQuery" and not self.multi:
+            raise QuerySyntaxError(
+                f"'{self.asked.kind}' query type is not supported by the client."
+                "Please update the client.",
+                suggestion='send "queryType": "multi" beside the query',
+            )
 
 
 def read_request(method: str, query_string: bytes, body: bytes) -> LoadRequest:
@@ -49,7 +66,7 @@ def read_request(method: str, query_string: bytes, body: bytes) -> LoadRequest:
     unknown = sorted(set(raw) - PARAMETERS)
     if unknown:
         raise QuerySyntaxError(
-            f'Invalid request: "{unknown[0]}" is not allowed',
+            f'Invalid request: "{unknown[0][:SHOWN]}" is not allowed',
             suggestion=f"a request has {', '.join(sorted(PARAMETERS))}",
         )
     return _read_query(raw)
@@ -79,7 +96,9 @@ def _read_body(body: bytes) -> dict[str, Any]:
 def _read_query(raw: dict[str, Any]) -> LoadRequest:
     query_type = raw.get("queryType")
     if query_type not in (None, "multi", "regularQuery"):
-        raise QuerySyntaxError(f'Invalid request: "queryType" {query_type!r} is not known')
+        raise QuerySyntaxError(
+            f'Invalid request: "queryType" {str(query_type)[:SHOWN]!r} is not known'
+        )
     document = raw.get("query")
     if document in (None, ""):
         raise QuerySyntaxError("Query param is required")
@@ -90,25 +109,35 @@ def _read_query(raw: dict[str, Any]) -> LoadRequest:
             raise QuerySyntaxError(
                 f"Unable to decode query param as JSON, error: {malformed}"
             ) from malformed
-    if isinstance(document, list):
-        raise UnsupportedError(
-            "a list of queries (data blending) is not answered yet",
-            suggestion="send each query by itself",
-        )
-    if not isinstance(document, dict):
+    parts = document if isinstance(document, list) else [document]
+    if not all(isinstance(part, dict) for part in parts):
         raise QuerySyntaxError("the query is not a JSON object")
-    document = dict(document)
-    for key in NOT_YET & set(document):
-        raise UnsupportedError(f'"{key}" is not answered yet', suggestion="join in a view instead")
-    form = document.pop("responseFormat", "default")
-    if form not in get_args(ResponseFormat):
-        raise QuerySyntaxError(
-            f'Invalid query format: "responseFormat" must be one of {list(get_args(ResponseFormat))}'
-        )
-    modes = [raw.get("cache"), document.pop("cache", None), document.pop("cacheMode", None)]
-    mode: CacheMode = next((mode for mode in modes if mode is not None), "stale-if-slow")
-    if mode not in get_args(CacheMode):
-        raise QuerySyntaxError(
-            f'Invalid query format: "cache" must be one of {list(get_args(CacheMode))}'
-        )
-    return LoadRequest(parse_json(document), document, form, mode, multi=query_type == "multi")
+    parts = [dict(part) for part in parts]
+    form, mode = _read_form(parts), _read_cache_mode(raw, parts)
+    asked = parse_json_queries(parts if isinstance(document, list) else parts[0])
+    return LoadRequest(asked, form, mode, multi=query_type == "multi")
+
+
+def _read_form(parts: list[dict[str, Any]]) -> ResponseFormat:
+    forms = [part.pop("responseFormat", "default") for part in parts]
+    for form in forms:
+        if form not in get_args(ResponseFormat):
+            raise QuerySyntaxError(
+                'Invalid query format: "responseFormat" must be one of '
+                f"{list(get_args(ResponseFormat))}"
+            )
+        if form != forms[0]:
+            raise QuerySyntaxError("the queries of one request have one responseFormat")
+    return forms[0] if forms else "default"
+
+
+def _read_cache_mode(raw: dict[str, Any], parts: list[dict[str, Any]]) -> CacheMode:
+    modes = [raw.get("cache")]
+    for part in parts:
+        modes += [part.pop("cache", None), part.pop("cacheMode", None)]
+    for mode in modes:
+        if mode is not None and mode not in get_args(CacheMode):
+            raise QuerySyntaxError(
+                f'Invalid query format: "cache" must be one of {list(get_args(CacheMode))}'
+            )
+    return next((mode for mode in modes if mode is not None), "stale-if-slow")

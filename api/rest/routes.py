@@ -15,10 +15,11 @@ from fastapi import APIRouter, Request, Response
 from api.asgi import wait_gone
 from api.gateway import Asker, Gateway
 from api.query_log import QueryRecord
-from api.rest.answer import describe_query
+from api.rest.answer import describe_pivot, describe_query
 from api.rest.meta import encode_meta
 from api.rest.request import LoadRequest, read_request
 from api.rest.sql_query import answer_sql, describe_views
+from semantic.compile.compiled import CompiledQuery
 from semantic.errors import DucatError, QuerySyntaxError
 from semantic.query.context import SecurityContext
 
@@ -40,32 +41,34 @@ def _add_cube_routes(router: APIRouter, gateway: Gateway) -> None:
     async def sql(request: Request) -> Response:
         context, asked = await _read(request, gateway)
         now = datetime.now(UTC)
-        compiled = await asyncio.to_thread(gateway.layer.compile, asked.query, context, now=now)
-        described = {
-            "sql": [compiled.sql, list(compiled.values)],
-            "aliasNameToMember": {column.name: column.member for column in compiled.columns},
-            "memberNames": [column.member for column in compiled.columns],
-            "dataSource": "default",
-            "external": False,
-        }
-        return _json({"sql": described, "dataSource": "default"})
+        described = [
+            _describe_sql(await asyncio.to_thread(gateway.layer.compile, query, context, now=now))
+            for query in asked.asked.queries
+        ]
+        return _json(described[0] if asked.asked.kind == "regularQuery" else described)
 
     @router.api_route(f"{BASE}/dry-run", methods=["GET", "POST"], summary="Check a query")
     async def dry_run(request: Request) -> Response:
         context, asked = await _read(request, gateway)
         now = datetime.now(UTC)
-        await asyncio.to_thread(gateway.layer.compile, asked.query, context, now=now)
-        query = describe_query(asked.query, asked.cache_mode, now=now)
+        for query in asked.asked.queries:
+            await asyncio.to_thread(gateway.layer.compile, query, context, now=now)
+        queries = [
+            describe_query(query, asked.cache_mode, now=now) for query in asked.asked.queries
+        ]
         return _json(
             {
-                "queryType": "regularQuery",
-                "normalizedQueries": [query],
+                "queryType": asked.asked.kind,
+                "normalizedQueries": queries,
                 "queryOrder": [
-                    {item["id"]: "desc" if item["desc"] else "asc"}
-                    for item in query.get("order", ())
+                    {
+                        item["id"]: "desc" if item["desc"] else "asc"
+                        for item in query.get("order", ())
+                    }
+                    for query in queries
                 ],
                 "transformedQueries": [],
-                "pivotQuery": query | {"queryType": "regularQuery"},
+                "pivotQuery": describe_pivot(asked.asked, queries),
             }
         )
 
@@ -137,6 +140,17 @@ async def _read(request: Request, gateway: Gateway) -> tuple[SecurityContext, Lo
     return context, read_request(request.method, request.scope["query_string"], body)
 
 
+def _describe_sql(compiled: CompiledQuery) -> dict[str, Any]:
+    described = {
+        "sql": [compiled.sql, list(compiled.values)],
+        "aliasNameToMember": {column.name: column.member for column in compiled.columns},
+        "memberNames": [column.member for column in compiled.columns],
+        "dataSource": "default",
+        "external": False,
+    }
+    return {"sql": described, "dataSource": "default"}
+
+
 def _read_sql(body: bytes) -> tuple[str, str]:
     try:
         raw = orjson.loads(body)
@@ -165,5 +179,5 @@ def _flag(request: Request, name: str) -> bool:
     raise QuerySyntaxError(f'"{name}" is true or false, not "{value}"')
 
 
-def _json(body: dict[str, Any]) -> Response:
+def _json(body: dict[str, Any] | list[dict[str, Any]]) -> Response:
     return Response(orjson.dumps(body, default=str), media_type="application/json")

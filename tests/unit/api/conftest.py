@@ -129,7 +129,7 @@ class Server:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def load(self, query: dict[str, Any], **more: Any) -> Any:
+    def load(self, query: dict[str, Any] | list[dict[str, Any]], **more: Any) -> Any:
         """Ask `load` and return its body, which must be an answer."""
         response = self.client.post("/cubejs-api/v1/load", json={"query": query, **more})
         assert response.status_code == 200, response.text

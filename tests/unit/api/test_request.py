@@ -12,6 +12,10 @@ from api.rest.request import read_request
 from semantic.errors import DucatError, QuerySyntaxError, UnsupportedError
 
 QUERY = {"measures": ["flights.count"]}
+TIMED = {"timeDimensions": [{"dimension": "a.t", "granularity": "day"}]}
+COMPARED = {
+    "timeDimensions": [{"dimension": "a.t", "granularity": "day", "compareDateRange": ["a", "b"]}]
+}
 
 
 def test_get_and_post_spell_the_same_query() -> None:
@@ -57,6 +61,10 @@ def test_how_to_answer_is_read_from_the_query_and_from_the_request() -> None:
         (b'{"query": {"measures": ["a.b"]}, "queryType": "odd"}', "queryType"),
         (b'{"query": {"measures": ["a.b"], "responseFormat": ["default"]}}', "responseFormat"),
         (b'{"query": {"measures": ["a.b"]}, "queryType": {}}', "queryType"),
+        (b'{"query": [5]}', "not a JSON object"),
+        (b'{"query": []}', "Data blending query without granularity is not supported"),
+        (b'{"query": [{"measures": ["a.b"]}]}', "without granularity is not supported"),
+        (b'{"query": [{"measures": ["a.b"], "responseFormat": "compact"}, {}]}', "responseFormat"),
     ],
 )
 def test_what_is_no_request_is_refused(body: bytes, words: str) -> None:
@@ -68,20 +76,40 @@ def test_what_is_no_request_is_refused(body: bytes, words: str) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        [QUERY, QUERY],
-        [],
-        {**QUERY, "joinHints": [["a", "b"]]},
         {**QUERY, "subqueryJoins": [{}]},
-        {
-            "timeDimensions": [
-                {"dimension": "a.t", "granularity": "day", "compareDateRange": ["a", "b"]}
-            ]
-        },
+        {"measures": [{"expression": "1"}]},
+        [COMPARED, COMPARED],
     ],
 )
 def test_cubes_features_that_are_not_ours_yet_are_refused_as_such(query: object) -> None:
     with pytest.raises(UnsupportedError):
         read_request("POST", b"", orjson.dumps({"query": query}))
+
+
+@pytest.mark.parametrize(
+    ("query", "kind", "count"),
+    [
+        (QUERY, "regularQuery", 1),
+        (COMPARED, "compareDateRangeQuery", 2),
+        ([TIMED, TIMED, TIMED], "blendingQuery", 3),
+        ([TIMED], "blendingQuery", 1),
+    ],
+)
+def test_several_queries_are_for_clients_that_say_multi(
+    query: object, kind: str, count: int
+) -> None:
+    plain = read_request("POST", b"", orjson.dumps({"query": query}))
+    assert (plain.asked.kind, len(plain.asked.queries)) == (kind, count)
+    multi = read_request("POST", b"", orjson.dumps({"query": query, "queryType": "multi"}))
+    multi.check_kind()
+    if kind == "regularQuery":
+        plain.check_kind()
+        return
+    with pytest.raises(QuerySyntaxError) as refused:
+        plain.check_kind()
+    assert refused.value.message == (
+        f"'{kind}' query type is not supported by the client.Please update the client."
+    )
 
 
 def test_other_methods_have_no_route() -> None:
