@@ -27,7 +27,23 @@ _UNIT: Final = r"(second|minute|hour|day|week|month|quarter|year)"
 _ONE: Final = re.compile(rf"(this|last|next) {_UNIT}")
 _SEVERAL: Final = re.compile(rf"(last|next) (\d{{1,6}}) {_UNIT}s?")
 _FROM_TO: Final = re.compile(r"from (.+?) to (.+)")
-_AWAY: Final = re.compile(rf"(\d{{1,6}}) {_UNIT}s? (ago|from now)")
+_BETWEEN: Final = re.compile(r"(.+?) (?:to|until|till|through|-|\N{EN DASH}) (.+)")
+_AWAY: Final = re.compile(rf"(\d{{1,6}}|[a-z]+) {_UNIT}s? (ago|from now)")
+_IN: Final = re.compile(rf"in (\d{{1,6}}|[a-z]+) {_UNIT}s?")
+_NAMED: Final = re.compile(
+    r"(?:(?P<m>[a-z]{3,9})\.? (?P<d>\d{1,2})|(?P<day>\d{1,2})(?: of)? (?P<month>[a-z]{3,9})\.?)"
+    r"(?:,? )(?P<year>\d{4})"
+)
+_ORDINAL: Final = re.compile(r"\b(\d{1,2})(?:st|nd|rd|th)\b")
+_LONGEST: Final = 200
+_COUNTS: Final = {
+    "a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
+    "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
+}  # fmt: skip
+_MONTH_NAMES: Final = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september",
+    "october", "november", "december",
+)  # fmt: skip
 _DAYS: Final = {"yesterday": -1, "today": 0, "now": 0, "tomorrow": 1}
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MOMENT: Final = re.compile(
@@ -106,10 +122,9 @@ def _instant(moment: datetime) -> Instant:
 
 
 def _relative(text: str, now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    if len(text) > _LONGEST:
+        raise ValueError(text)
     words = " ".join(text.casefold().split())
-    if words in _DAYS and words != "now":
-        day = _shift(_floor(now, "day"), _DAYS[words], "day")
-        return day, _shift(day, 1, "day")
     if match := _ONE.fullmatch(words):
         unit = _unit(match[2])
         start = _shift(_floor(now, unit), {"last": -1, "this": 0, "next": 1}[match[1]], unit)
@@ -121,25 +136,47 @@ def _relative(text: str, now: datetime, zone: ZoneInfo) -> tuple[datetime, datet
             return _shift(current, -count, unit), current
         following = _shift(current, 1, unit)
         return following, _shift(following, count, unit)
-    if match := _FROM_TO.fullmatch(words):
-        unit = _unit(next((unit for unit in _REAL_TIME if unit in words), "day"))
+    unit = _unit(next((unit for unit in _REAL_TIME if unit in words), "day"))
+    if match := _FROM_TO.fullmatch(words) or _BETWEEN.fullmatch(words):
         start, _ = _side(match[1], now, zone, unit)
         _, end = _side(match[2], now, zone, unit)
         return start, end
-    return _written(text, zone)
+    return _side(words, now, zone, unit)
 
 
 def _side(words: str, now: datetime, zone: ZoneInfo, unit: Unit) -> tuple[datetime, datetime]:
-    """Return start and end of the `unit` that one side of "from X to Y" falls into."""
+    """Return start and end of the `unit` that a date, or one side of a range, falls into."""
     if words in _DAYS:
         moment = _shift(now, _DAYS[words], "day")
     elif match := _AWAY.fullmatch(words):
-        count = int(match[1]) * (-1 if match[3] == "ago" else 1)
+        count = _count(match[1]) * (-1 if match[3] == "ago" else 1)
         moment = _shift(now, count, _unit(match[2]))
+    elif match := _IN.fullmatch(words):
+        moment = _shift(now, _count(match[1]), _unit(match[2]))
+    elif match := _NAMED.fullmatch(_ORDINAL.sub(r"\1", words)):
+        return _named_day(match, zone)
     else:
         return _written(words, zone)
     start = _floor(moment, unit)
     return start, _shift(start, 1, unit)
+
+
+def _count(word: str) -> int:
+    """Return the number that digits or a word mean."""
+    return int(word) if word.isdecimal() else _COUNTS.get(word) or int(word)
+
+
+def _named_day(match: re.Match[str], zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the day of "Jan 5, 2024" or "5 January 2024"; without a year there is none."""
+    name = match["m"] or match["month"]
+    months = [month for month in _MONTH_NAMES if name in {month, month[:3]}]
+    if name == "sept":
+        months = ["september"]
+    if not months:
+        raise ValueError(name)
+    month = _MONTH_NAMES.index(months[0]) + 1
+    day = datetime(int(match["year"]), month, int(match["d"] or match["day"]), tzinfo=zone)
+    return day, _shift(day, 1, "day")
 
 
 def _written(text: str, zone: ZoneInfo) -> tuple[datetime, datetime]:

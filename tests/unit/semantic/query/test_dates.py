@@ -56,6 +56,26 @@ def interval_utc(value: str | tuple[str, str], zone: str, now: datetime = NOW) -
         ("from 2023-01-01 to 2023-01-31", "2023-01-01T00:00:00 2023-02-01T00:00:00"),
         ("from 1 month ago to yesterday", "2023-10-22T00:00:00 2023-11-22T00:00:00"),
         ("2023-02-28", "2023-02-28T00:00:00 2023-03-01T00:00:00"),
+        ("now", "2023-11-22T00:00:00 2023-11-23T00:00:00"),
+        ("7 days ago", "2023-11-15T00:00:00 2023-11-16T00:00:00"),
+        ("a week ago", "2023-11-15T00:00:00 2023-11-16T00:00:00"),
+        ("two months ago", "2023-09-22T00:00:00 2023-09-23T00:00:00"),
+        ("2 hours ago", "2023-11-22T13:00:00 2023-11-22T14:00:00"),
+        ("an hour from now", "2023-11-22T16:00:00 2023-11-22T17:00:00"),
+        ("in 3 days", "2023-11-25T00:00:00 2023-11-26T00:00:00"),
+        ("January 5, 2024", "2024-01-05T00:00:00 2024-01-06T00:00:00"),
+        ("jan 5th 2024", "2024-01-05T00:00:00 2024-01-06T00:00:00"),
+        ("29 Feb. 2024", "2024-02-29T00:00:00 2024-03-01T00:00:00"),
+        ("1st of September 2023", "2023-09-01T00:00:00 2023-09-02T00:00:00"),
+        ("Sept 1 2023", "2023-09-01T00:00:00 2023-09-02T00:00:00"),
+        ("2023-01-01 to 2023-01-31", "2023-01-01T00:00:00 2023-02-01T00:00:00"),
+        ("2023-01-01 - 2023-01-31", "2023-01-01T00:00:00 2023-02-01T00:00:00"),
+        ("2023-01-01 until yesterday", "2023-01-01T00:00:00 2023-11-22T00:00:00"),
+        ("Jan 1, 2023 through Mar 31, 2023", "2023-01-01T00:00:00 2023-04-01T00:00:00"),
+        (
+            "2023-01-01T00:00:00.000 - 2023-12-31T23:59:59.999",
+            "2023-01-01T00:00:00 2024-01-01T00:00:00",
+        ),
     ],
 )
 def test_relative_text_is_understood_exactly(text: str, expected: str) -> None:
@@ -135,6 +155,19 @@ def test_a_written_offset_counts() -> None:
         "last 999999 years",
         "0001-01-01T00:00:00+14:00",
         "from to",
+        "January 5",
+        "January 2024",
+        "Jan 32, 2024",
+        "Feb 29, 2023",
+        "Ja 5 2024",
+        "Mays 5 2024",
+        "many days ago",
+        "01/02/2024",
+        "last friday",
+        "2024",
+        "2024-01-01 - ",
+        "2024-01-01 - never",
+        "today and tomorrow",
         "from x to y",
         "'; DROP TABLE flights; --",
         "\uff12024-01-01",
@@ -149,3 +182,9 @@ def test_anything_else_is_refused_in_cubes_words(text: str) -> None:
 def test_both_ends_are_read_not_only_the_first() -> None:
     with pytest.raises(QuerySyntaxError, match="Can't parse date"):
         interval(("2024-01-01", "never"))
+
+
+def test_a_long_text_is_no_date_and_is_not_repeated() -> None:
+    with pytest.raises(QuerySyntaxError) as refused:
+        interval("from " * 200_000)
+    assert len(refused.value.message) < 150
