@@ -73,6 +73,11 @@ format: .venv/.ready ## Rewrite the sources as `make check` wants them
 test: setup packages check ## Everything `check` does, then all the tests, with real servers
 	@$(BIN)/python -m pytest
 
+N ?= 20000
+.PHONY: soundness
+soundness: .venv/.ready ## Compare N random queries with an evaluator that shares no code with the planner
+	@$(BIN)/python -m tests.property.soundness $(N)
+
 .PHONY: bench
 bench: .venv/.ready ## Measure planning and execution beside hand-written SQL
 	@$(BIN)/python -m tests.bench

@@ -1,0 +1,119 @@
+"""Asks Ducat, and judges what it says by what the naive evaluator says."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from semantic.errors import DucatError
+from semantic.query.context import SecurityContext
+from semantic.query.from_json import parse_json
+from semantic.service import SemanticLayer
+from tests.golden.queries.layer import open_layer
+from tests.property.compare import find_difference
+from tests.property.evaluate import TooLarge, answer
+from tests.property.model import World
+from tests.property.model_text import write_model, write_seed
+from tests.property.queries import Asked, write_query
+from tests.property.trees import Refused
+
+NOW: Final = datetime(2024, 6, 15, 12, tzinfo=UTC)
+# What may be refused although the rules give an answer: code and a part of the message; and why.
+ALLOWED: Final[tuple[tuple[str, str, str], ...]] = ()
+Verdict = Literal["answered", "refused", "different", "passed over"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one case. `code` says how Ducat refused; `expected` and `found` are for people."""
+
+    verdict: Verdict
+    code: str | None = None
+    reason: str = ""
+    expected: str = ""
+    found: str = ""
+
+
+class Session:
+    """A layer over a world, as long as it is asked."""
+
+    def __init__(self, world: World, layer: SemanticLayer) -> None:
+        self.world = world
+        self._layer = layer
+
+    def ask(self, asked: Asked) -> list[dict[str, Any]]:
+        """Return Ducat's rows.
+
+        Raises:
+            DucatError: it refused.
+        """
+        query = parse_json(write_query(asked))
+        found: list[dict[str, Any]] = self._layer.load(
+            query, SecurityContext(), now=NOW
+        ).table.to_pylist()
+        return found
+
+    def sql(self, asked: Asked) -> str:
+        """Return the SQL that Ducat runs, or why there is none."""
+        try:
+            query = parse_json(write_query(asked))
+            compiled = self._layer.compile(query, SecurityContext(), now=NOW)
+        except DucatError as refused:
+            return f"-- {refused.code}: {refused}"
+        return f"{compiled.sql}\n-- {compiled.values}"
+
+
+@contextmanager
+def open_world(world: World) -> Iterator[Session]:
+    """Lend a session on a world's tables and model."""
+    with tempfile.TemporaryDirectory(prefix="ducat-soundness-") as folder:
+        layer = open_layer(Path(folder), write_model(world), write_seed(world))
+        try:
+            yield Session(world, layer)
+        finally:
+            layer.close()
+
+
+def judge(session: Session, asked: Asked) -> Outcome:
+    """Return how Ducat's answer to one query compares with the rules."""
+    try:
+        expected = answer(session.world, asked)
+    except TooLarge:
+        return Outcome("passed over")
+    except Refused as refused:
+        return _judge_refusal(session, asked, refused.codes)
+    wanted = "\n".join(map(str, expected.rows))
+    try:
+        found = session.ask(asked)
+    except DucatError as refused:
+        if refused.code in expected.refusable or is_allowed(refused):
+            return Outcome("refused", refused.code)
+        reason = f"refused with {refused.code}: {refused}"
+        return Outcome("different", refused.code, reason, wanted)
+    difference = find_difference(expected, found, asked.limit, asked.offset)
+    if difference is None:
+        return Outcome("answered")
+    return Outcome("different", None, difference, wanted, "\n".join(map(str, found)))
+
+
+def _judge_refusal(session: Session, asked: Asked, codes: frozenset[str]) -> Outcome:
+    wanted = f"refused with {' or '.join(sorted(codes))}"
+    try:
+        found = session.ask(asked)
+    except DucatError as refused:
+        if refused.code in codes or is_allowed(refused):
+            return Outcome("refused", refused.code)
+        reason = f"refused with another code, {refused.code}: {refused}"
+        return Outcome("different", refused.code, reason, wanted)
+    reason = "answered what the rules give no answer to"
+    return Outcome("different", None, reason, wanted, "\n".join(map(str, found)))
+
+
+def is_allowed(refused: DucatError) -> bool:
+    """Whether this refusal is declared in ALLOWED."""
+    return any(code == refused.code and text in str(refused) for code, text, _ in ALLOWED)

@@ -1,0 +1,199 @@
+"""Random queries over a world: mostly about cubes that joins connect, with every operator."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Final
+
+from tests.property.make_schema import KINDS, LABELS, make_day, make_moment
+from tests.property.model import Dimension, DimensionType, Measure, Place, Segment, World
+from tests.property.queries import Asked, Compares, Filter, Nested, Timed
+from tests.property.times import GRANULARITIES
+
+ZONES: Final = ("America/New_York", "Europe/Berlin", "Asia/Kolkata", "Asia/Tokyo")
+_DATES: Final = (
+    "inDateRange", "notInDateRange", "onTheDate", "beforeDate", "beforeOrOnDate", "afterDate",
+    "afterOrOnDate",
+)  # fmt: skip
+_SIGNS: Final = ("gt", "gte", "lt", "lte")
+_EQUALS: Final = ("equals", "notEquals", "in", "notIn")
+_TEXTS: Final = (
+    "contains", "notContains", "startsWith", "notStartsWith", "endsWith", "notEndsWith",
+)  # fmt: skip
+Pool = dict[str, Place]
+
+
+def make_query(random: Random, world: World) -> Asked:
+    """Return a query that has at least one column."""
+    while True:
+        asked = _make(random, world, _pool(random, world))
+        if asked.meaningful:
+            return asked
+
+
+def _pool(random: Random, world: World) -> Pool:
+    """Return the members that the query chooses from."""
+    if world.views and random.random() < 0.3:
+        return {name: place for name, place in world.places.items() if name.startswith("sight.")}
+    root = random.choice(world.cubes).name
+    cubes = [root]
+    for cube in cubes:
+        cubes += [join.target for join in world.cube[cube].joins if join.target not in cubes]
+    if random.random() < 0.1:
+        cubes = [cube.name for cube in world.cubes]
+    return {
+        name: place
+        for name, place in world.places.items()
+        if place.cube in cubes and not name.startswith("sight.")
+    }
+
+
+def _make(random: Random, world: World, pool: Pool) -> Asked:
+    del world
+    dimensions = [name for name, place in pool.items() if isinstance(place.item, Dimension)]
+    timed = [name for name in dimensions if _type(pool[name]) == "time"]
+    measures = [name for name, place in pool.items() if isinstance(place.item, Measure)]
+    segments = [name for name, place in pool.items() if isinstance(place.item, Segment)]
+    ungrouped = random.random() < 0.06
+    if ungrouped:
+        measures = [name for name in measures if _plain(pool[name])]
+    elif random.random() < 0.5:
+        chosen = pool[random.choice(measures)].cube if measures else ""
+        measures = [name for name in measures if pool[name].cube == chosen]
+    asked = Asked(
+        measures=_sample(random, measures, (2, 5, 3, 2)),
+        dimensions=_sample(random, dimensions, (3, 4, 3, 1)),
+        times=tuple(_make_time(random, name) for name in _sample(random, timed, (6, 3, 1))),
+        segments=_sample(random, segments, (8, 2)),
+        filters=_make_filters(random, pool, dimensions, [] if ungrouped else measures),
+        timezone=random.choice(ZONES) if random.random() < 0.25 else "UTC",
+        ungrouped=ungrouped,
+    )
+    return _with_order(random, asked)
+
+
+def _plain(place: Place) -> bool:
+    assert isinstance(place.item, Measure)
+    return place.item.type in {"count", "sum", "avg", "min", "max", "count_distinct"}
+
+
+def _type(place: Place) -> DimensionType:
+    assert isinstance(place.item, Dimension)
+    return place.item.type
+
+
+def _sample(random: Random, names: list[str], weights: tuple[int, ...]) -> tuple[str, ...]:
+    count = random.choices(range(len(weights)), weights)[0]
+    return tuple(random.sample(names, min(count, len(names))))
+
+
+def _make_time(random: Random, name: str) -> Timed:
+    granularity = random.choice(GRANULARITIES) if random.random() < 0.75 else None
+    if granularity is not None and random.random() < 0.5:
+        return Timed(name, granularity)
+    return Timed(name, granularity, _make_range(random))
+
+
+def _make_range(random: Random) -> tuple[str, str]:
+    first, second = sorted([make_day(random).isoformat(), make_day(random).isoformat()])
+    if random.random() < 0.2:
+        start, end = sorted([make_moment(random), make_moment(random)])
+        return start.isoformat(), end.isoformat(timespec="milliseconds")
+    return first, second
+
+
+def _make_filters(
+    random: Random, pool: Pool, dimensions: list[str], measures: list[str]
+) -> tuple[Filter, ...]:
+    found: list[Filter] = []
+    for _ in range(random.choices((0, 1, 2, 3), (4, 4, 2, 1))[0]):
+        found.append(_nest(random, pool, dimensions, 2))  # noqa: PERF401 -- each is drawn anew
+    usable = [name for name in measures if _comparable(pool[name])]
+    if usable and random.random() < 0.2:
+        found.append(_nest(random, pool, usable, 1))
+    random.shuffle(found)
+    return tuple(found)
+
+
+def _comparable(place: Place) -> bool:
+    assert isinstance(place.item, Measure)
+    return place.item.values != "string" or place.item.type == "string"
+
+
+def _nest(random: Random, pool: Pool, names: list[str], depth: int) -> Filter:
+    if depth and random.random() < 0.25:
+        parts = tuple(_nest(random, pool, names, depth - 1) for _ in range(random.randrange(1, 4)))
+        return Nested(random.choice(("and", "or")), parts)
+    name = random.choice(names)
+    place = pool[name]
+    if isinstance(place.item, Dimension):
+        return make_filter(random, name, place.item.type)
+    assert isinstance(place.item, Measure)
+    return make_filter(random, name, place.item.values)
+
+
+def make_filter(random: Random, name: str, type_: DimensionType) -> Compares:
+    """Return a comparison that suits the type."""
+    if random.random() < 0.12:
+        return Compares(name, random.choice(("set", "notSet")))
+    match type_:
+        case "string":
+            if random.random() < 0.15:
+                return Compares(name, random.choice(_SIGNS), (random.choice(("a", "b", "y")),))
+            return Compares(
+                name,
+                random.choice(_EQUALS + _TEXTS),
+                _values(random, [*LABELS, *KINDS, "none", "%", "_", "low"]),
+            )
+        case "number":
+            numbers = ["-1", "0", "1", "2", "3", "0.25", "1.25", "5", "2.0"]
+            if random.random() < 0.5:
+                return Compares(name, random.choice(_SIGNS), (random.choice(numbers),))
+            return Compares(name, random.choice(_EQUALS), _values(random, [*numbers, None]))
+        case "boolean":
+            return Compares(
+                name,
+                random.choice(("equals", "notEquals")),
+                _values(random, ["true", "false", None]),
+            )
+        case "time":
+            return _make_date(random, name)
+
+
+def _make_date(random: Random, name: str) -> Compares:
+    day = make_day(random).isoformat()
+    match random.randrange(4):
+        case 0:
+            return Compares(name, random.choice(_SIGNS), (day,))
+        case 1:
+            values = (random.choice((day, make_moment(random).isoformat(), None)),)
+            return Compares(name, random.choice(_EQUALS), values)
+        case _:
+            operator = random.choice(_DATES)
+            if operator in {"inDateRange", "notInDateRange"}:
+                return Compares(name, operator, _make_range(random))
+            return Compares(name, operator, (day,))
+
+
+def _values(random: Random, every: list[str | None]) -> tuple[str | None, ...]:
+    every = list(dict.fromkeys(every))
+    return tuple(random.sample(every, random.choices((1, 2, 3), (5, 2, 1))[0]))
+
+
+def _with_order(random: Random, asked: Asked) -> Asked:
+    columns = [*asked.measures, *asked.dimensions]
+    columns += [
+        random.choice((item.member, f"{item.member}.{item.granularity}"))
+        for item in asked.times
+        if item.granularity is not None
+    ]
+    order: tuple[tuple[str, bool], ...] | None = None
+    if columns and random.random() < 0.5:
+        chosen = _sample(random, list(dict.fromkeys(columns)), (1, 3, 2, 1))
+        order = tuple((name, random.random() < 0.5) for name in chosen)
+    limit = random.choice((0, 1, 2, 3, 5)) if random.random() < 0.25 else None
+    offset = random.choice((1, 2)) if random.random() < 0.12 else 0
+    return Asked(
+        asked.measures, asked.dimensions, asked.times, asked.filters, asked.segments, order,
+        limit, offset, asked.timezone, asked.ungrouped,
+    )  # fmt: skip

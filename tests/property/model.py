@@ -1,0 +1,169 @@
+"""A small description of tables and models, from which both the YAML and the evaluator's view come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from tests.property.expressions import Expression
+from tests.property.values import Row, Value
+
+Relationship = Literal["one_to_one", "one_to_many", "many_to_one"]
+DimensionType = Literal["string", "number", "boolean", "time"]
+MeasureType = Literal[
+    "count", "count_distinct", "sum", "avg", "min", "max", "number", "string", "boolean"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: columns with their SQL types, and rows in the order of the columns."""
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+    rows: tuple[tuple[Value, ...], ...]
+
+    def read(self) -> list[Row]:
+        """Return the rows by column."""
+        names = [name for name, _ in self.columns]
+        return [dict(zip(names, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Conditions and their labels; a label is a text or an expression."""
+
+    branches: tuple[tuple[Expression, str | Expression], ...]
+    otherwise: str | Expression | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """A dimension. With `sub_query`, `sql` is a measure of another cube."""
+
+    name: str
+    type: DimensionType
+    sql: Expression | Case
+    primary_key: bool = False
+    sub_query: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A measure. `values` is the type of what it returns."""
+
+    name: str
+    type: MeasureType
+    sql: Expression | None
+    filters: tuple[Expression, ...] = ()
+    values: DimensionType = "number"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A named condition on rows."""
+
+    name: str
+    sql: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A join as its cube declares it."""
+
+    target: str
+    relationship: Relationship
+    on: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Cube:
+    """A cube over the rows of a table for which `where` holds."""
+
+    name: str
+    table: str
+    where: Expression | None = None
+    dimensions: tuple[Dimension, ...] = ()
+    measures: tuple[Measure, ...] = ()
+    segments: tuple[Segment, ...] = ()
+    joins: tuple[Join, ...] = ()
+
+    @property
+    def key(self) -> tuple[Dimension, ...]:
+        """The dimensions that identify a row; none when rows may repeat."""
+        return tuple(item for item in self.dimensions if item.primary_key)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewPart:
+    """The members of the cube at the end of a path, under names that begin with `prefix`."""
+
+    path: tuple[str, ...]
+    prefix: str = ""
+    includes: tuple[str, ...] | None = None
+
+    def holds(self, name: str) -> bool:
+        """Whether the part shows the cube's member."""
+        return self.includes is None or name in self.includes
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view: parts that start at one root."""
+
+    name: str
+    parts: tuple[ViewPart, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A member of a cube as a query names it: directly, or by a view's path."""
+
+    cube: str
+    item: Dimension | Measure | Segment
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class World:
+    """Tables, cubes and views."""
+
+    tables: tuple[Table, ...]
+    cubes: tuple[Cube, ...]
+    views: tuple[View, ...] = ()
+
+    @cached_property
+    def cube(self) -> Mapping[str, Cube]:
+        """The cubes by name."""
+        return {cube.name: cube for cube in self.cubes}
+
+    @cached_property
+    def places(self) -> Mapping[str, Place]:
+        """Every name that a query may use."""
+        found = {
+            f"{cube.name}.{item.name}": Place(cube.name, item, (cube.name,))
+            for cube in self.cubes
+            for item in items_of(cube)
+        }
+        for view in self.views:
+            for part in view.parts:
+                cube = self.cube[part.path[-1]]
+                found.update(
+                    (f"{view.name}.{part.prefix}{item.name}", Place(cube.name, item, part.path))
+                    for item in items_of(cube)
+                    if part.holds(item.name)
+                )
+        return found
+
+    def item(self, cube: str, name: str) -> Dimension | Measure | Segment:
+        """Return a member."""
+        return self.places[f"{cube}.{name}"].item
+
+
+def items_of(cube: Cube) -> Iterator[Dimension | Measure | Segment]:
+    """Yield a cube's members."""
+    yield from cube.dimensions
+    yield from cube.measures
+    yield from cube.segments

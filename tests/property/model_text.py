@@ -1,0 +1,108 @@
+"""A world as the YAML that Ducat reads, and as SQL that fills its tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from tests.property.expressions import Expression, write_literal, write_sql
+from tests.property.model import Case, Cube, Dimension, Measure, Table, View, World
+
+
+def write_model(world: World) -> str:
+    """Return the model's YAML."""
+    document: dict[str, Any] = {"cubes": [_cube(cube) for cube in world.cubes]}
+    if world.views:
+        document["views"] = [_view(view) for view in world.views]
+    return yaml.safe_dump(document, sort_keys=False, width=120)
+
+
+def write_seed(world: World) -> str:
+    """Return the SQL that makes the tables."""
+    return "\n".join(_table(table) for table in world.tables)
+
+
+def _table(table: Table) -> str:
+    columns = ", ".join(f"{name} {type_}" for name, type_ in table.columns)
+    text = f"CREATE TABLE {table.name} ({columns});"
+    if table.rows:
+        rows = ", ".join(f"({', '.join(map(write_literal, row))})" for row in table.rows)
+        text += f"\nINSERT INTO {table.name} VALUES {rows};"
+    return text
+
+
+def _cube(cube: Cube) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": cube.name}
+    if cube.where is None:
+        found["sql_table"] = cube.table
+    else:
+        found["sql"] = f"SELECT * FROM {cube.table} WHERE {write_sql(cube.where, cube.name)}"
+    joins = [
+        {
+            "name": join.target,
+            "relationship": join.relationship,
+            "sql": write_sql(join.on, cube.name),
+        }
+        for join in cube.joins
+    ]
+    parts: dict[str, list[dict[str, Any]]] = {
+        "joins": joins,
+        "dimensions": [_dimension(item, cube.name) for item in cube.dimensions],
+        "measures": [_measure(item, cube.name) for item in cube.measures],
+        "segments": [
+            {"name": item.name, "sql": write_sql(item.sql, cube.name)} for item in cube.segments
+        ],
+    }
+    return found | {key: value for key, value in parts.items() if value}
+
+
+def _dimension(item: Dimension, own: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": item.name, "type": item.type}
+    if isinstance(item.sql, Case):
+        found["case"] = _case(item.sql, own)
+    else:
+        found["sql"] = write_sql(item.sql, own)
+    if item.primary_key:
+        found |= {"primary_key": True, "public": True}
+    if item.sub_query:
+        found["sub_query"] = True
+    return found
+
+
+def _case(case: Case, own: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "when": [
+            {"sql": write_sql(condition, own), "label": _label(label, own)}
+            for condition, label in case.branches
+        ]
+    }
+    if case.otherwise is not None:
+        found["else"] = {"label": _label(case.otherwise, own)}
+    return found
+
+
+def _label(label: str | Expression, own: str) -> str | dict[str, str]:
+    return label if isinstance(label, str) else {"sql": write_sql(label, own)}
+
+
+def _measure(item: Measure, own: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": item.name, "type": item.type}
+    if item.sql is not None:
+        found["sql"] = write_sql(item.sql, own)
+    if item.filters:
+        found["filters"] = [{"sql": write_sql(part, own)} for part in item.filters]
+    return found
+
+
+def _view(view: View) -> dict[str, Any]:
+    parts = []
+    for part in view.parts:
+        found: dict[str, Any] = {"join_path": ".".join(part.path)}
+        found["includes"] = "*" if part.includes is None else list(part.includes)
+        if part.prefix:
+            found["prefix"] = True
+            if part.prefix != f"{part.path[-1]}_":
+                found["alias"] = part.prefix.removesuffix("_")
+        parts.append(found)
+    return {"name": view.name, "cubes": parts}

@@ -1,0 +1,112 @@
+"""Queries as the tests make them, and their JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Compares:
+    """One member and what it is compared with; None is a null."""
+
+    member: str
+    operator: str
+    values: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """Filters that must `and` or `or` hold."""
+
+    word: str
+    parts: tuple[Filter, ...]
+
+
+Filter = Compares | Nested
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A time dimension, cut to a granularity, limited to a range, or both."""
+
+    member: str
+    granularity: str | None = None
+    range: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A query. `order` None means the default order; `descending` by member."""
+
+    measures: tuple[str, ...] = ()
+    dimensions: tuple[str, ...] = ()
+    times: tuple[Timed, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    segments: tuple[str, ...] = ()
+    order: tuple[tuple[str, bool], ...] | None = None
+    limit: int | None = None
+    offset: int = 0
+    timezone: str = "UTC"
+    ungrouped: bool = False
+
+    @property
+    def meaningful(self) -> bool:
+        """Whether the query has a column."""
+        return bool(
+            self.measures or self.dimensions or any(item.granularity for item in self.times)
+        )
+
+
+def members_in(item: Filter) -> Iterator[str]:
+    """Yield the members that a filter names, in order."""
+    match item:
+        case Compares():
+            yield item.member
+        case Nested():
+            for part in item.parts:
+                yield from members_in(part)
+
+
+def write_query(asked: Asked) -> dict[str, Any]:
+    """Return the query as Cube's REST JSON."""
+    found: dict[str, Any] = {
+        "measures": list(asked.measures),
+        "dimensions": list(asked.dimensions),
+        "timeDimensions": [_write_time(item) for item in asked.times],
+        "filters": [_write_filter(item) for item in asked.filters],
+        "segments": list(asked.segments),
+        "order": None
+        if asked.order is None
+        else [[member, "desc" if down else "asc"] for member, down in asked.order],
+        "limit": asked.limit,
+        "offset": asked.offset or None,
+        "timezone": None if asked.timezone == "UTC" else asked.timezone,
+        "ungrouped": asked.ungrouped or None,
+    }
+    return {
+        key: value
+        for key, value in found.items()
+        if value is not None and (value != [] or key == "order")
+    }
+
+
+def _write_time(item: Timed) -> dict[str, Any]:
+    found: dict[str, Any] = {"dimension": item.member}
+    if item.granularity is not None:
+        found["granularity"] = item.granularity
+    if item.range is not None:
+        found["dateRange"] = list(item.range)
+    return found
+
+
+def _write_filter(item: Filter) -> dict[str, Any]:
+    match item:
+        case Nested():
+            return {item.word: [_write_filter(part) for part in item.parts]}
+        case Compares():
+            found: dict[str, Any] = {"member": item.member, "operator": item.operator}
+            if item.operator not in {"set", "notSet"}:
+                found["values"] = list(item.values)
+            return found

@@ -1,0 +1,68 @@
+"""Wall clocks, granularities and date ranges, by the calendar."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from tests.property.values import Value
+
+MILLISECOND = timedelta(milliseconds=1)
+GRANULARITIES = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
+
+
+def show_time(value: Value, zone: str) -> datetime | None:
+    """Return a time as the zone's wall clock shows it; a date is the same day everywhere."""
+    match value:
+        case None:
+            return None
+        case datetime():
+            return value.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+        case date():
+            return datetime(value.year, value.month, value.day)  # noqa: DTZ001
+        case _:
+            raise TypeError(value)
+
+
+def cut_time(moment: datetime | None, granularity: str) -> datetime | None:
+    """Return the start of the period that the moment lies in; weeks start on Monday."""
+    if moment is None:
+        return None
+    day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    match granularity:
+        case "second":
+            return moment.replace(microsecond=0)
+        case "minute":
+            return moment.replace(second=0, microsecond=0)
+        case "hour":
+            return moment.replace(minute=0, second=0, microsecond=0)
+        case "day":
+            return day
+        case "week":
+            return day - timedelta(days=day.weekday())
+        case "month":
+            return day.replace(day=1)
+        case "quarter":
+            return day.replace(day=1, month=(day.month - 1) // 3 * 3 + 1)
+        case "year":
+            return day.replace(day=1, month=1)
+        case _:
+            raise ValueError(granularity)
+
+
+def first_moment(text: str) -> datetime:
+    """Return the wall clock at the beginning of what the text names."""
+    return datetime.fromisoformat(text)
+
+
+def moment_after(text: str) -> datetime:
+    """Return the wall clock right after what the text names: a day, or a millisecond."""
+    moment = datetime.fromisoformat(text)
+    return moment + (timedelta(days=1) if len(text) == len("2024-01-01") else MILLISECOND)
+
+
+def place_moment(wall: datetime, value: Value, zone: str) -> datetime:
+    """Return the moment to compare `value` with: in UTC, but for a date on the wall clock."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return wall
+    return wall.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).replace(tzinfo=None)
