@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from semantic.catalog.join_graph import JoinGraph
 from semantic.errors import Span
+
+if TYPE_CHECKING:
+    from semantic.catalog.pre_aggregation import PreAggregation
 
 MeasureType = Literal[
     "count",
@@ -422,6 +425,7 @@ class Cube:
     span: Span | None = None
     calendar: bool = False
     role_of: str | None = None  # the cube that this one is a role of
+    pre_aggregations: tuple[PreAggregation, ...] = ()
 
     @property
     def primary_key(self) -> tuple[Dimension, ...]:

@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, TypeVar, cast
+from typing import TypeVar, cast
 
 from semantic.catalog.catalog import (
-    CaseBranch,
-    CaseExpression,
     Cube,
-    Dimension,
-    DimensionType,
     Expression,
-    Granularity,
     Hierarchy,
     Join,
-    Measure,
-    MeasureType,
     Relationship,
     Segment,
 )
+from semantic.catalog.link_members import freeze, link_dimension, link_measure, qualify
+from semantic.catalog.link_rollups import link_pre_aggregation
 from semantic.catalog.names import humanise
 from semantic.catalog.resolve import CubeNames, Resolver
-from semantic.errors import Problem, Span, suggest
+from semantic.errors import Problem, Span
 from semantic.spec.cube import (
-    CaseSpec,
     CubeSpec,
     DimensionSpec,
     HierarchySpec,
@@ -33,13 +27,12 @@ from semantic.spec.cube import (
     MeasureSpec,
     SegmentSpec,
 )
-from semantic.spec.reader import Text
+from semantic.spec.pre_aggregation import PreAggregationSpec
 from semantic.spec.relation import check_relation, check_table
 
-AGGREGATE_TYPES: Final = frozenset({"number", "number_agg", "string", "time", "boolean"})
-"""Measure types whose SQL is about a group of rows, not about one row."""
-
-_Item = TypeVar("_Item", DimensionSpec, MeasureSpec, SegmentSpec, JoinSpec, HierarchySpec)
+_Item = TypeVar(
+    "_Item", PreAggregationSpec, DimensionSpec, MeasureSpec, SegmentSpec, JoinSpec, HierarchySpec
+)
 
 
 def link_cube(spec: CubeSpec, names: Mapping[str, CubeNames], problems: list[Problem]) -> Cube:
@@ -48,11 +41,11 @@ def link_cube(spec: CubeSpec, names: Mapping[str, CubeNames], problems: list[Pro
     title = spec.labels.title or humanise(spec.name)
     _check_member_names(spec, problems)
     dimensions = {
-        item.name: _link_dimension(item, title, resolver)
+        item.name: link_dimension(item, title, resolver)
         for item in _unique(spec.dimensions, "dimension", problems)
     }
     measures = {
-        item.name: _link_measure(item, title, resolver)
+        item.name: link_measure(item, title, resolver)
         for item in _unique(spec.measures, "measure", problems)
     }
     segments = {
@@ -60,13 +53,7 @@ def link_cube(spec: CubeSpec, names: Mapping[str, CubeNames], problems: list[Pro
         for item in _unique(spec.segments, "segment", problems)
     }
     joins = {
-        item.name: Join(
-            spec.name,
-            item.name,
-            cast("Relationship", item.relationship),
-            resolver.resolve(item.sql, "row"),
-            item.span,
-        )
+        item.name: _link_join(item, spec.name, resolver)
         for item in _unique(spec.joins, "join", problems)
     }
     hierarchies = {
@@ -92,120 +79,24 @@ def link_cube(spec: CubeSpec, names: Mapping[str, CubeNames], problems: list[Pro
         tables=tuple(sorted(tables)),
         meta=freeze(spec.labels.meta),
         span=spec.span,
-    )
-
-
-def freeze(meta: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return `meta` as a mapping that cannot be assigned to."""
-    return MappingProxyType(dict(meta or {}))
-
-
-def qualify(names: Iterable[Text], resolver: Resolver, allowed: str) -> tuple[str, ...]:
-    """Return member names in full; `member` is the cube's own, `cube.member` another's."""
-    found: list[str] = []
-    for text in names:
-        written = text.value.strip()
-        if written.startswith("{") and written.endswith("}"):
-            written = written[1:-1]
-        path = written.split(".")
-        cube = resolver.cube if len(path) == 1 or path[0] == "CUBE" else path[-2]
-        known = resolver.names.get(cube)
-        kind = known.kinds.get(path[-1]) if known else None
-        if known is None or kind is None:
-            near = [*resolver.names[resolver.cube].kinds] if known is None else [*known.kinds]
-            resolver.problems.append(
-                Problem(
-                    "unknown_reference",
-                    f"there is no member `{written}`",
-                    text.span,
-                    suggest(path[-1], near),
-                )
-            )
-        elif allowed == "dimension" and kind != "dimension":
-            resolver.problems.append(
-                Problem("invalid_reference", f"`{written}` is no dimension", text.span)
-            )
-        else:
-            found.append(f"{cube}.{path[-1]}")
-    return tuple(found)
-
-
-def _link_dimension(spec: DimensionSpec, cube_title: str, resolver: Resolver) -> Dimension:
-    short = spec.labels.title or humanise(spec.name)
-    # Cube hides primary keys unless told otherwise.
-    public = spec.labels.public if spec.labels.public is not None else not spec.primary_key
-    return Dimension(
-        cube=resolver.cube,
-        name=spec.name,
-        type=cast("DimensionType", spec.type),
-        sql=_link_dimension_sql(spec.sql, resolver),
-        title=f"{cube_title} {short}",
-        short_title=short,
-        description=spec.labels.description,
-        public=public,
-        primary_key=spec.primary_key,
-        format=spec.format,
-        currency=spec.currency,
-        granularities=tuple(
-            Granularity(
-                item.name,
-                item.title or humanise(item.name),
-                item.interval,
-                item.offset,
-                item.origin,
-            )
-            for item in spec.granularities
+        calendar=spec.calendar,
+        pre_aggregations=tuple(
+            link_pre_aggregation(item, resolver)
+            for item in _unique(spec.pre_aggregations, "pre-aggregation", problems)
         ),
-        latitude=resolver.resolve(spec.latitude, "row") if spec.latitude else None,
-        longitude=resolver.resolve(spec.longitude, "row") if spec.longitude else None,
-        meta=freeze(spec.labels.meta),
-        span=spec.span,
     )
 
 
-def _link_dimension_sql(
-    sql: Text | CaseSpec | None, resolver: Resolver
-) -> Expression | CaseExpression | None:
-    match sql:
-        case None:
-            return None
-        case Text():
-            return resolver.resolve(sql, "row")
-        case CaseSpec():
-            branches = tuple(
-                CaseBranch(
-                    resolver.resolve(branch.condition, "row"), _link_label(branch.label, resolver)
-                )
-                for branch in sql.branches
-            )
-            otherwise = None if sql.otherwise is None else _link_label(sql.otherwise, resolver)
-            return CaseExpression(branches, otherwise)
-
-
-def _link_label(label: str | Text, resolver: Resolver) -> str | Expression:
-    return label if isinstance(label, str) else resolver.resolve(label, "row")
-
-
-def _link_measure(spec: MeasureSpec, cube_title: str, resolver: Resolver) -> Measure:
-    short = spec.labels.title or humanise(spec.name)
-    sql = None
-    if spec.sql is not None:
-        sql = resolver.resolve(spec.sql, "aggregate" if spec.type in AGGREGATE_TYPES else "row")
-    return Measure(
-        cube=resolver.cube,
-        name=spec.name,
-        type=cast("MeasureType", spec.type),
-        sql=sql,
-        title=f"{cube_title} {short}",
-        short_title=short,
-        description=spec.labels.description,
-        public=spec.labels.public is not False,
-        filters=tuple(resolver.resolve(item, "row") for item in spec.filters),
-        format=spec.format,
-        currency=spec.currency,
-        drill_members=qualify(spec.drill_members, resolver, "any"),
-        meta=freeze(spec.labels.meta),
-        span=spec.span,
+def _link_join(spec: JoinSpec, cube: str, resolver: Resolver) -> Join:
+    named = spec.name != spec.cube
+    return Join(
+        cube,
+        f"{cube}.{spec.name}" if named else spec.cube,
+        cast("Relationship", spec.relationship),
+        resolver.resolve(spec.sql, "row", join=(spec.name, spec.cube) if named else None),
+        spec.span,
+        spec.name,
+        spec.cube if named else "",
     )
 
 

@@ -6,19 +6,31 @@ What a snippet may refer to depends on what it is for:
 |-----------|------------------------|-------------------|------------------------|------------|
 | row       | yes                    | yes               | no                     | no         |
 | aggregate | inside an aggregate    | inside an aggregate | outside an aggregate | yes        |
+| stage     | no                     | yes               | yes                    | no         |
+| computed  | yes                    | yes               | yes                    | no         |
+
+`stage` is the SQL of a multi-stage measure, over the values and groups of its inner stage; `computed`
+that of a dimension that is a sub-query or computed in stages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from semantic.catalog.catalog import ColumnReference, Expression, MemberReference
+from semantic.catalog.catalog import (
+    ColumnReference,
+    Expression,
+    ExpressionPart,
+    MemberReference,
+)
+from semantic.catalog.join_graph import is_role
 from semantic.errors import Problem, Span, suggest
 from semantic.spec.cube import CubeSpec
 from semantic.spec.intervals import UNITS
-from semantic.spec.reader import Text
+from semantic.spec.reader import NAME, Text
 from semantic.spec.snippet import (
     OwnColumn,
     SnippetKind,
@@ -27,16 +39,21 @@ from semantic.spec.snippet import (
 )
 
 MemberKind = Literal["dimension", "measure", "segment"]
+Usage = Literal["row", "aggregate", "stage", "computed"]
 
 _OWN: Final = frozenset({"CUBE", "TABLE"})
 
 
 @dataclass(frozen=True, slots=True)
 class CubeNames:
-    """The names of one cube's members, and the granularities of its time dimensions."""
+    """The names of one cube's members, the granularities of its time dimensions, and its joins.
+
+    `joins` says for each join's name which cube it leads to.
+    """
 
     kinds: Mapping[str, MemberKind]
     granularities: Mapping[str, frozenset[str]]
+    joins: Mapping[str, str] = field(default_factory=dict)
 
 
 def list_names(spec: CubeSpec) -> CubeNames:
@@ -53,7 +70,7 @@ def list_names(spec: CubeSpec) -> CubeNames:
         for dimension in spec.dimensions
         if dimension.type == "time"
     }
-    return CubeNames(kinds, times)
+    return CubeNames(kinds, times, {join.name: join.cube for join in spec.joins})
 
 
 @dataclass(slots=True)
@@ -65,8 +82,14 @@ class Resolver:
     problems: list[Problem]
     tables: set[str] = field(default_factory=set)
 
-    def resolve(self, text: Text, kind: SnippetKind) -> Expression:
-        """Return the expression; a snippet with problems gives one without parts."""
+    def resolve(
+        self, text: Text, usage: Usage, *, join: tuple[str, str] | None = None
+    ) -> Expression:
+        """Return the expression; a snippet with problems gives one without parts.
+
+        `join` is a named join's name and cube, whose condition this is: both mean the role.
+        """
+        kind: SnippetKind = "aggregate" if usage == "aggregate" else "row"
         snippet = check_snippet(text, kind, self.problems)
         if snippet is None:
             return Expression((), text.span)
@@ -78,7 +101,7 @@ class Resolver:
                 text.node.place(0),
                 "wrap it, as in max({CUBE}.column), or refer to a measure",
             )
-        parts: list[str | ColumnReference | MemberReference] = []
+        parts: list[ExpressionPart] = []
         for part in snippet.parts:
             match part:
                 case str():
@@ -87,13 +110,59 @@ class Resolver:
                     parts.append(ColumnReference(self.cube))
                     _add_text(parts, ".")
                 case SnippetReference():
-                    resolved = self._resolve(part, text)
+                    resolved = self._resolve(_renamed(part, join), text)
                     if resolved is None:
                         continue
-                    parts.append(resolved)
                     if isinstance(resolved, MemberReference):
-                        self._check_use(resolved, part, kind, text)
+                        self._check_use(resolved, part, usage, text)
+                    parts.append(self._in_role(resolved, part, join))
+        if usage == "stage" and any(isinstance(part, ColumnReference) for part in parts):
+            self._report(
+                "not_aggregated",
+                "a multi-stage measure has no columns of its own",
+                text.node.place(0),
+                "refer to measures and dimensions in braces",
+            )
         return Expression(tuple(parts), text.span)
+
+    def resolve_member(self, text: Text, allowed: Collection[str]) -> MemberReference | None:
+        """Return the member that a name stands for, with or without braces, `CUBE.` and a path."""
+        written = text.value.strip()
+        if written.startswith("{") and written.endswith("}"):
+            written = written[1:-1]
+        path = tuple(name.strip() for name in written.split("."))
+        if not all(NAME.match(name) for name in path):
+            self._report(
+                "reference_syntax", f"`{written[:60]}` is no member", text.node.place(0),
+                "write cube.member",
+            )  # fmt: skip
+            return None
+        found = self._resolve(SnippetReference(path, 0, dotted=False, aggregated=False), text)
+        if not isinstance(found, MemberReference):
+            return None
+        kind = self.names[base_of(found.cube, self.names)].kinds[found.member]
+        if kind not in allowed:
+            self._report(
+                "invalid_reference",
+                f"`{written}` is a {kind}, not a {' or '.join(sorted(allowed))}",
+                text.node.place(0),
+            )
+            return None
+        return found
+
+    def _in_role(
+        self,
+        part: ColumnReference | MemberReference,
+        written: SnippetReference,
+        join: tuple[str, str] | None,
+    ) -> ColumnReference | MemberReference:
+        """Return what refers to a named join's cube as a reference to the role."""
+        if join is None:
+            return part
+        by_name = written.path[0] == join[0]
+        if by_name or (part.cube == join[1] and join[1] != self.cube):
+            return dataclasses.replace(part, cube=f"{self.cube}.{join[0]}")
+        return part
 
     def _resolve(
         self, reference: SnippetReference, text: Text
@@ -136,12 +205,8 @@ class Resolver:
         name, rest = names[0], names[1:]
         known = self.names[cube]
         if name not in known.kinds:
-            if name in self.names and rest:
-                self._report(
-                    "unsupported", "join paths in references are not supported yet", place,
-                    f"write {{{'.'.join(names)}}}",
-                )  # fmt: skip
-                return None
+            if name in known.joins and rest:
+                return self._walk(cube, names, reference, place)
             self._report(
                 "unknown_reference", f"{cube} has no member `{name}`", place,
                 suggest(name, known.kinds),
@@ -163,14 +228,31 @@ class Resolver:
             return None
         return MemberReference(cube, name, rest[0])
 
+    def _walk(
+        self, cube: str, names: tuple[str, ...], reference: SnippetReference, place: Span
+    ) -> MemberReference | None:
+        """Follow a join path; what lies behind a named join is a role."""
+        path, base = [cube], cube
+        while len(names) > 1 and names[0] in self.names[base].joins:
+            target = self.names[base].joins[names[0]]
+            if target not in self.names:
+                return None  # the join itself is reported
+            named = names[0] != target or is_role(path[-1])
+            path.append(f"{path[-1]}.{names[0]}" if named else target)
+            base, names = target, names[1:]
+        found = self._member(base, names, reference, place)
+        if found is None or found.path:
+            return None
+        return MemberReference(path[-1], found.member, found.granularity, tuple(path))
+
     def _check_use(
         self,
         member: MemberReference,
         reference: SnippetReference,
-        kind: SnippetKind,
+        kind: Usage,
         text: Text,
     ) -> None:
-        what = self.names[member.cube].kinds[member.member]
+        what = self.names[base_of(member.cube, self.names)].kinds[member.member]
         place, name = text.node.place(reference.offset), f"{member.cube}.{member.member}"
         if what == "segment":
             self._report(
@@ -198,7 +280,24 @@ class Resolver:
         self.problems.append(Problem(code, message, place, suggestion))
 
 
-def _add_text(parts: list[str | ColumnReference | MemberReference], text: str) -> None:
+def base_of(cube: str, names: Mapping[str, CubeNames]) -> str:
+    """Return the cube itself, or the cube that a role is a role of."""
+    if cube in names:
+        return cube
+    head, *rest = cube.split(".")
+    for join in rest:
+        head = names[head].joins[join]
+    return head
+
+
+def _renamed(reference: SnippetReference, join: tuple[str, str] | None) -> SnippetReference:
+    """Return a reference to a named join's own name as one to its cube."""
+    if join is None or reference.path[0] != join[0]:
+        return reference
+    return dataclasses.replace(reference, path=(join[1], *reference.path[1:]))
+
+
+def _add_text(parts: list[ExpressionPart], text: str) -> None:
     if parts and isinstance(parts[-1], str):
         parts[-1] += text
     else:

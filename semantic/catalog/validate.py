@@ -11,11 +11,14 @@ from typing import Final
 
 from semantic.catalog.catalog import (
     CaseExpression,
+    ColumnReference,
     Cube,
     Dimension,
     Expression,
+    LocalTime,
     Measure,
     MemberReference,
+    SwitchExpression,
 )
 from semantic.catalog.join_graph import JoinGraph
 from semantic.errors import Problem, suggest
@@ -43,12 +46,13 @@ def find_bad_joins(cubes: Mapping[str, Cube], graph: JoinGraph) -> Iterator[Prob
     del graph
     for cube in cubes.values():
         for join in cube.joins.values():
-            if join.target not in cubes:
+            base = join.base or join.target
+            if base not in cubes:
                 yield Problem(
                     "unknown_cube",
-                    f"join of {cube.name} to `{join.target}`: there is no such cube",
+                    f"join of {cube.name} to `{base}`: there is no such cube",
                     join.span,
-                    suggest(join.target, cubes),
+                    suggest(base, cubes),
                 )
                 continue
             if join.target == cube.name:
@@ -56,12 +60,12 @@ def find_bad_joins(cubes: Mapping[str, Cube], graph: JoinGraph) -> Iterator[Prob
                     "invalid_join",
                     f"{cube.name} joins itself",
                     join.span,
-                    "declare a second cube that extends it",
+                    "give the join a name of its own: `name: manager`, `cube: %s`" % cube.name,
                 )
                 continue
             if not join.sql.parts:
                 continue
-            named = {part.cube for part in join.sql.parts if not isinstance(part, str)}
+            named = set(_cubes_in(join.sql))
             for other in sorted(named - {cube.name, join.target}):
                 yield Problem(
                     "invalid_join",
@@ -114,13 +118,16 @@ def find_geo_keys(cubes: Mapping[str, Cube], graph: JoinGraph) -> Iterator[Probl
 
 
 def find_unreachable_references(cubes: Mapping[str, Cube], graph: JoinGraph) -> Iterator[Problem]:
-    """A member may refer to another cube only when joins lead from one of the two to the other."""
+    """A row may read another cube only when joins lead from one of the two to the other.
+
+    Measures of other cubes are computed apart: whether they can stand together is decided by query.
+    """
     reaching = {name: graph.reachable(name) for name in cubes}
     for cube in cubes.values():
         for name, expression in _expressions(cube):
-            others = {part.cube for part in expression.parts if not isinstance(part, str)}
-            for other in sorted(others):
-                if other in reaching[cube.name] or cube.name in reaching[other]:
+            for other in sorted(set(_cubes_in(expression, cubes))):
+                reached = reaching.get(other) or graph.reachable(other)
+                if other in reaching[cube.name] or cube.name in reached or "." in other:
                     continue
                 yield Problem(
                     "no_join_path",
@@ -128,6 +135,22 @@ def find_unreachable_references(cubes: Mapping[str, Cube], graph: JoinGraph) -> 
                     expression.span,
                     f"declare a join from {cube.name} to {other}",
                 )
+
+
+def _cubes_in(expression: Expression, cubes: Mapping[str, Cube] | None = None) -> Iterator[str]:
+    """Yield the cubes whose rows a snippet reads; with `cubes`, without those of its measures."""
+    for part in expression.parts:
+        match part:
+            case ColumnReference():
+                yield part.cube
+            case MemberReference():
+                owner = cubes.get(part.cube) if cubes is not None else None
+                if owner is None or part.member not in owner.measures:
+                    yield part.cube
+            case LocalTime():
+                yield from _cubes_in(part.expression, cubes)
+            case _:
+                pass
 
 
 def find_cycles(cubes: Mapping[str, Cube], graph: JoinGraph) -> Iterator[Problem]:
@@ -189,12 +212,28 @@ def _expressions(cube: Cube) -> Iterator[tuple[str, Expression]]:
         for expression in _dimension_expressions(dimension):
             yield dimension.name, expression
     for measure in cube.measures.values():
-        if measure.sql is not None:
-            yield measure.name, measure.sql
-        for condition in measure.filters:
+        match measure.sql:
+            case Expression() as expression:
+                yield measure.name, expression
+            case SwitchExpression() as switch:
+                for expression in _switch_expressions(switch):
+                    yield measure.name, expression
+            case None:
+                pass
+        for condition in (*measure.filters, *measure.drill_filters):
             yield measure.name, condition
+        if measure.multi_stage is not None:
+            for key in measure.multi_stage.order_by:
+                yield measure.name, key.sql
     for segment in cube.segments.values():
         yield segment.name, segment.sql
+
+
+def _switch_expressions(switch: SwitchExpression) -> Iterator[Expression]:
+    yield Expression((switch.switch,))
+    yield from (branch.sql for branch in switch.branches)
+    if switch.otherwise is not None:
+        yield switch.otherwise
 
 
 def _dimension_expressions(dimension: Dimension) -> Iterator[Expression]:
@@ -205,6 +244,8 @@ def _dimension_expressions(dimension: Dimension) -> Iterator[Expression]:
             yield from (branch.condition for branch in branches)
             labels = (*(branch.label for branch in branches), otherwise)
             yield from (label for label in labels if isinstance(label, Expression))
+        case SwitchExpression() as switch:
+            yield from _switch_expressions(switch)
         case None:
             pass
     yield from (

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from semantic.errors import Span
+from semantic.spec.pre_aggregation import PreAggregationSpec
 from semantic.spec.reader import Text
 
 
@@ -40,14 +41,136 @@ class CaseSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SwitchBranchSpec:
+    """`when` of a `case` with `switch`."""
+
+    values: tuple[str, ...]
+    sql: Text
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchSpec:
+    """A `case` that chooses by a dimension."""
+
+    switch: Text
+    branches: tuple[SwitchBranchSpec, ...]
+    otherwise: Text | None
+
+
+@dataclass(frozen=True, slots=True)
 class GranularitySpec:
-    """A custom granularity."""
+    """A custom granularity: `interval`, or `sql`."""
 
     name: str
     title: str | None
-    interval: str
+    interval: str | None
     offset: str | None
     origin: str | None
+    sql: Text | None = None
+    format: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MaskSpec:
+    """A mask: SQL, or a literal."""
+
+    sql: Text | None
+    value: str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class GrainSpec:
+    """`grain`, or what `group_by`, `reduce_by` and `add_group_by` make of it; names as written."""
+
+    mode: str
+    keep_only: tuple[Text, ...] | None
+    exclude: tuple[Text, ...]
+    include: tuple[Text, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FilterTermSpec:
+    """A filter written in the model. None among `values` is null."""
+
+    member: Text
+    operator: str
+    values: tuple[str | None, ...]
+    unless: tuple[Text, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FilterTreeSpec:
+    """`and` or `or` of filters."""
+
+    word: str
+    parts: tuple[ModelFilterSpec, ...]
+
+
+ModelFilterSpec = FilterTermSpec | FilterTreeSpec
+
+
+@dataclass(frozen=True, slots=True)
+class FilterDirectiveSpec:
+    """`filter` of a multi-stage measure."""
+
+    mode: str
+    keep_only: tuple[Text, ...] | None
+    exclude: tuple[Text, ...]
+    include: tuple[ModelFilterSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeShiftSpec:
+    """One `time_shift` of a measure, or of a calendar's dimension (then perhaps with `sql`)."""
+
+    interval: str | None
+    direction: str | None
+    name: str | None
+    time_dimension: Text | None
+    sql: Text | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class RankKeySpec:
+    """One `order_by`."""
+
+    sql: Text
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RollingWindowSpec:
+    """`rolling_window`."""
+
+    kind: str
+    trailing: str | None
+    leading: str | None
+    offset: str
+    granularity: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MultiStageSpec:
+    """What stands beside `multi_stage: true`."""
+
+    grain: GrainSpec | None = None
+    filter: FilterDirectiveSpec | None = None
+    time_shifts: tuple[TimeShiftSpec, ...] = ()
+    order_by: tuple[RankKeySpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSpec:
+    """A link of a dimension."""
+
+    name: str
+    label: str
+    url: Text | None
+    dashboard: str | None
+    parameters: tuple[tuple[str, str], ...]
+    icon: str | None
+    target: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +179,7 @@ class DimensionSpec:
 
     name: str
     type: str
-    sql: Text | CaseSpec | None
+    sql: Text | CaseSpec | SwitchSpec | None
     labels: Labels
     primary_key: bool
     format: str | None
@@ -65,6 +188,16 @@ class DimensionSpec:
     latitude: Text | None
     longitude: Text | None
     span: Span
+    sub_query: bool = False
+    propagate_filters: bool = False
+    multi_stage: GrainSpec | None = None
+    values: tuple[str, ...] = ()
+    time_shifts: tuple[TimeShiftSpec, ...] = ()
+    links: tuple[LinkSpec, ...] = ()
+    mask: MaskSpec | None = None
+    suggest_filter_values: bool = True
+    order: str | None = None
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +206,18 @@ class MeasureSpec:
 
     name: str
     type: str
-    sql: Text | None
+    sql: Text | SwitchSpec | None
     labels: Labels
     filters: tuple[Text, ...]
     format: str | None
     currency: str | None
     drill_members: tuple[Text, ...]
     span: Span
+    drill_filters: tuple[Text, ...] = ()
+    rolling_window: RollingWindowSpec | None = None
+    multi_stage: MultiStageSpec | None = None
+    mask: MaskSpec | None = None
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +232,13 @@ class SegmentSpec:
 
 @dataclass(frozen=True, slots=True)
 class JoinSpec:
-    """A join to the cube `name`."""
+    """A join to the cube `cube`, which paths call `name`."""
 
     name: str
     relationship: str
     sql: Text
     span: Span
+    cube: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +266,5 @@ class CubeSpec:
     joins: tuple[JoinSpec, ...]
     hierarchies: tuple[HierarchySpec, ...]
     span: Span
+    calendar: bool = False
+    pre_aggregations: tuple[PreAggregationSpec, ...] = ()
