@@ -1,76 +1,104 @@
-"""Provisional."""
+"""What a database's SQL is like where databases differ.
+
+A dialect's methods take SQL text and return SQL text; they are pure and know no member. `time` is a
+column as it is stored: a TIMESTAMP without a zone is UTC, a TIMESTAMPTZ is an instant, a DATE is a
+calendar day that no time zone moves. The type is not known here, so the SQL asks for it. `local` is
+always a TIMESTAMP that shows a wall clock.
+
+The session that runs the SQL must have the time zone UTC.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
-from decimal import Decimal
 from typing import Protocol
 
-Parameter = str | bool | int | float | Decimal | datetime
-Parts = tuple[tuple[int, str], ...]
+from semantic.compile.dialects.duckdb import DUCKDB
+from semantic.compile.dialects.periods import Parameter, Parts
+from semantic.compile.dialects.postgres import POSTGRES
+
+__all__ = ["DUCKDB", "POSTGRES", "Dialect", "Parameter", "Parts"]
 
 
 class Dialect(Protocol):
+    """Writes SQL for one database."""
+
     @property
-    def name(self) -> str: ...
-    def quote_name(self, name: str) -> str: ...
+    def name(self) -> str:
+        """The name that sqlglot and Ibis know the database by."""
+        ...
 
+    def quote_name(self, name: str) -> str:
+        """Return an identifier in double quotes."""
+        ...
 
-class Duck:
-    name = "duckdb"
+    def quote_text(self, text: str) -> str:
+        """Return a text literal; for texts of the model, not of callers."""
+        ...
 
-    def quote_name(self, n):
-        return '"' + n.replace('"', '""') + '"'
+    def truncate(self, unit: str, time: str) -> str:
+        """Return the begin of the built-in period that a time lies in; weeks begin on Monday."""
+        ...
 
-    def quote_text(self, t):
-        return "'" + t.replace("'", "''") + "'"
+    def local_time(self, time: str, zone: str) -> str:
+        """Return the wall clock of a zone at a stored time, as a TIMESTAMP."""
+        ...
 
-    def truncate(self, unit, time):
-        return f"date_trunc('{unit}', {time})"
+    def moment(self, local: str, utc: str, member: str) -> str:
+        """Return `local` when the member is a DATE, else `utc`; for comparison with the member."""
+        ...
 
-    def local_time(self, time, zone):
-        if zone == "UTC":
-            return f"CAST({time} AS TIMESTAMP)"
-        return f"CASE WHEN typeof({time}) = 'DATE' THEN CAST({time} AS TIMESTAMP) ELSE timezone('{zone}', CAST({time} AS TIMESTAMPTZ)) END"
+    def add(self, time: str, interval: Parts, sign: int) -> str:
+        """Return a time moved by an interval, part after part; a month's last days are clamped."""
+        ...
 
-    def moment(self, local, utc, member):
-        return f"CASE WHEN typeof({member}) = 'DATE' THEN {local} ELSE {utc} END"
+    def bin(self, local: str, interval: Parts, origin: str) -> str:
+        """Return the begin of the period that a time lies in; periods are counted from `origin`.
 
-    def add(self, time, interval, sign):
-        for n, unit in interval:
-            time = f"({time} {'+' if sign > 0 else '-'} INTERVAL '{n} {unit}')"
-        return time
+        Months are counted by the calendar: from the 31st, periods begin on the last days of
+        shorter months.
 
-    def bin(self, local, interval, origin):
-        [(n, unit)] = interval
-        return f"time_bucket(INTERVAL '{n} {unit}', {local}, TIMESTAMP '{origin}')"
+        Raises:
+            UnsupportedError: the interval has months and days, or the origin has a time zone.
+        """
+        ...
 
-    def bin_with_offset(self, local, interval, offset):
-        [(n, unit)] = interval
-        o = "TIMESTAMP '2000-01-01'" if unit != "week" else "TIMESTAMP '2000-01-03'"
-        return f"time_bucket(INTERVAL '{n} {unit}', {local}, {self.add(o, offset, 1)})"
+    def bin_with_offset(self, local: str, interval: Parts, offset: Parts) -> str:
+        """Return the begin of a period that divides the calendar evenly, moved by `offset`.
 
-    def series(self, start, end, interval, alias, column):
-        parts = " + ".join(f"INTERVAL '{n} {u}'" for n, u in interval)
-        return f"(SELECT unnest(generate_series({start}, {end}, {parts})) AS {column}) AS {alias}"
+        Several years are counted from the year 2000, weeks from a Monday.
 
-    def any_value(self, x):
-        return f"any_value({x})"
+        Raises:
+            UnsupportedError: the interval has months and days, or months move days.
+        """
+        ...
 
-    def cast_text(self, x):
-        return f"CAST({x} AS VARCHAR)"
+    def series(self, start: str, end: str, interval: Parts, alias: str, column: str) -> str:
+        """Return a FROM item, for use after LATERAL, with times from start to end, both included.
 
-    def cast_timestamp(self, x):
-        return f"CAST({x} AS TIMESTAMP)"
+        It is empty where start or end is null.
+        """
+        ...
 
-    def ilike(self, text, pattern, *, negated):
-        return f"{text} {'NOT ' * negated}ILIKE {pattern} ESCAPE '\\'"
+    def any_value(self, value: str) -> str:
+        """Return an aggregate: one of the values that are not null."""
+        ...
 
-    def null_safe_equal(self, a, b):
-        return f"{a} IS NOT DISTINCT FROM {b}"
+    def cast_text(self, value: str) -> str:
+        """Return a value as text."""
+        ...
 
-    def placeholder(self, number, value):
-        return f"${number}"
+    def cast_timestamp(self, value: str) -> str:
+        """Return a date, time or text as a TIMESTAMP without a zone."""
+        ...
 
+    def ilike(self, text: str, pattern: str, *, negated: bool) -> str:
+        r"""Return a test of text against a pattern, whatever the case; `\` escapes."""
+        ...
 
-DUCKDB = Duck()
+    def null_safe_equal(self, left: str, right: str) -> str:
+        """Return a test for equality that holds for two nulls, and that a join can be hashed by."""
+        ...
+
+    def placeholder(self, number: int, value: Parameter) -> str:
+        """Return what stands for the bound value with that number."""
+        ...
