@@ -69,8 +69,11 @@ class Scope:
         waiting = list(rows.attachments)
         text += self._attach(waiting, after=rows.cube)
         for step in rows.steps:
-            text += f" LEFT JOIN {self._relation(step.target)} ON ({self._join(step)})"
-            text += self._attach(waiting, after=step.target)
+            joined = self._relation(step.target)
+            attached = self._attach(waiting, after=step.target)
+            if attached:  # before the condition, which may read it
+                joined = f"({joined}{attached})"
+            text += f" LEFT JOIN {joined} ON ({self._join(step)})"
         for attachment in list(waiting):
             text += self._attached(attachment)
         for dimension in self._switches():

@@ -125,7 +125,7 @@ class _Statement:
         return columns, f"{source}{scope.where()}", _Reader(scope, None)
 
     def _row_value(self, scope: Scope, measure: Measure) -> str:
-        """Return a measure of one row: counts are 1 where the row is there, sums its value."""
+        """Return a measure of one row: a count is 1 where the row is there, a sum its value."""
         if (measure.cube, measure.name) in self._plan.calculated:
             if not isinstance(measure.sql, Expression):
                 raise InternalError(f"{measure.cube}.{measure.name} has no sql")
@@ -134,9 +134,8 @@ class _Statement:
             keys = self._writer.catalog.cubes[measure.cube].primary_key
             text = operand(scope, measure)
             if measure.sql is None and keys:
-                held = scope.dimension(keys[0])
-                return f"(CASE WHEN {held} IS NOT NULL THEN {text} ELSE 0 END)"
-            return f"(CASE WHEN {text} IS NOT NULL THEN 1 ELSE 0 END)"
+                return f"(CASE WHEN {scope.dimension(keys[0])} IS NOT NULL THEN {text} END)"
+            return f"(CASE WHEN {text} IS NOT NULL THEN 1 END)"
         return operand(scope, measure)
 
     def _order(self, measure: _Reader) -> str:

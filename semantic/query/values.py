@@ -33,7 +33,7 @@ def parse_value(
         QuerySyntaxError: it is no value of that type.
     """
     match type_:
-        case "string" | "geo":
+        case "string" | "geo" | "switch":
             return check_text(text, member)
         case "boolean":
             if text.lower() not in _BOOLEANS:
