@@ -8,12 +8,15 @@ GraphQL's `extensions`, the SQLSTATE of the SQL door, and whether Cube's clients
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from semantic import errors
 from semantic.errors import DucatError
+
+LONG_WORD: Final = re.compile(r"([^\s'\"\u201c\u201d]{100})[^\s'\"\u201c\u201d]+")
 
 
 class AuthenticationError(DucatError):
@@ -95,6 +98,11 @@ def face_of(error: DucatError) -> Face:
     return next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
 
 
+def shorten(text: str) -> str:
+    """Return a message in which no word is longer than 100 characters: callers' texts come back."""
+    return LONG_WORD.sub(r"\1…", text)
+
+
 def present(failure: BaseException) -> DucatError:
     """Return the error that a caller may see: a defect of ours is named by its code only."""
     if isinstance(failure, DucatError) and not isinstance(failure, errors.InternalError):
@@ -109,9 +117,9 @@ def error_body(error: DucatError, request_id: str | None = None) -> dict[str, An
     """Return Cube's error object, with our `code`, `suggestion` and `sqlState` added."""
     face = face_of(error)
     body: dict[str, Any] = {"type": "UserError"} if face.user_error else {}
-    body |= {"error": error.message, "code": error.code, "sqlState": face.sqlstate}
+    body |= {"error": shorten(error.message), "code": error.code, "sqlState": face.sqlstate}
     if error.suggestion:
-        body["suggestion"] = error.suggestion
+        body["suggestion"] = shorten(error.suggestion)
     if request_id:
         body["requestId"] = request_id
     return body
@@ -121,5 +129,5 @@ def graphql_extensions(error: DucatError) -> dict[str, Any]:
     """Return the `extensions` of the error in a GraphQL answer."""
     extensions: dict[str, Any] = {"code": face_of(error).graphql, "ducatCode": error.code}
     if error.suggestion:
-        extensions["suggestion"] = error.suggestion
+        extensions["suggestion"] = shorten(error.suggestion)
     return extensions

@@ -13,7 +13,7 @@ from graphql.execution import execute
 from graphql.language import parse
 
 from api.annotation import annotate
-from api.errors import graphql_extensions, present
+from api.errors import graphql_extensions, present, shorten
 from api.gateway import Asker, Gateway
 from api.graphql.limits import MOST_TOKENS, check_cost
 from api.graphql.resolve import Call, RowsExecutor, resolve_cube
@@ -186,13 +186,13 @@ def _write_errors(errors: list[Any], code: str | None = None) -> bytes:
 
 
 def _write_error(error: GraphQLError, request_id: str | None) -> dict[str, Any]:
-    written: dict[str, Any] = {"message": error.message}
+    written: dict[str, Any] = {"message": shorten(error.message)}
     cause = error.original_error
     if cause is not None and not isinstance(cause, GraphQLError):
         if not isinstance(cause, DucatError):
             log.error("resolver failed", request_id=request_id, exc_info=cause)
         shown = present(cause)
-        written["message"] = shown.message
+        written["message"] = shorten(shown.message)
         written["extensions"] = graphql_extensions(shown)
         if request_id:
             written["extensions"]["requestId"] = request_id
@@ -201,5 +201,5 @@ def _write_error(error: GraphQLError, request_id: str | None) -> dict[str, Any]:
             {"line": place.line, "column": place.column} for place in error.locations
         ]
     if error.path:
-        written["path"] = error.path
+        written["path"] = [shorten(step) if isinstance(step, str) else step for step in error.path]
     return written

@@ -176,7 +176,7 @@ def _flag(request: Request, name: str) -> bool:
         return False
     if value in FLAG_VALUES:
         return True
-    raise QuerySyntaxError(f'"{name}" is true or false, not "{value}"')
+    raise QuerySyntaxError(f'"{name}" is true or false, not "{value[:100]}"')
 
 
 def _json(body: dict[str, Any] | list[dict[str, Any]]) -> Response:

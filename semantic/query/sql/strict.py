@@ -9,7 +9,7 @@ from sqlglot.errors import ErrorLevel
 
 from semantic.errors import UnsupportedError
 
-SHOWN: Final = 120
+SHOWN: Final = 100
 
 _WORDS: Final = {
     "joins": "a join",

@@ -15,8 +15,8 @@ from sqlglot import exp
 
 from semantic.catalog.catalog import Catalog, Dimension, Measure, View, ViewMember
 from semantic.errors import QueryError, UnknownMemberError, suggest
-from semantic.query.granularities import GRANULARITIES
-from semantic.query.sql.strict import check_only, refuse, show
+from semantic.query.granularities import GRANULARITIES, list_granularities
+from semantic.query.sql.strict import SHOWN, check_only, refuse, show
 
 SCHEMA: Final = "public"
 _NAMED: Final = 5
@@ -39,6 +39,7 @@ class Term:
     kind: Literal["measure", "dimension", "segment"]
     type: str
     granularity: str | None = None
+    granularities: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -148,6 +149,8 @@ class Scope:
                 return Term(name, "segment", "boolean") if item.member in cube.segments else None
             case "hierarchy":
                 return None
+        if isinstance(found, Dimension):
+            return Term(name, item.kind, found.type, None, list_granularities(found))
         return None if found is None else Term(name, item.kind, found.type)
 
     def _read_truncated(self, node: exp.TimestampTrunc | exp.DateTrunc) -> Term:
@@ -159,11 +162,12 @@ class Scope:
             raise refuse(node, f"{term.short} is not a time")
         unit = node.args.get("unit")
         name = str(unit.name).lower() if isinstance(unit, exp.Var | exp.Literal) else ""
-        if name not in GRANULARITIES:
+        known = term.granularities
+        if name not in known:
             raise refuse(
                 node,
                 "there is no such time grain here",
-                suggest(name, GRANULARITIES) or f"use one of {', '.join(GRANULARITIES)}",
+                suggest(name[:SHOWN], known) or f"use one of {', '.join(known)}",
             )
         return Term(term.member, "dimension", "time", name)
 

@@ -157,6 +157,14 @@ def test_segments_and_filters_are_applied(server: Server) -> None:
     assert row == {"sales.count": str(expected)}
 
 
+def test_ungrouped_gives_rows(server: Server) -> None:
+    query = {"measures": ["sales.amount"], "dimensions": ["sales.sale_id"], "ungrouped": True}
+    rows = server.load({**query, "order": {"sales.sale_id": "asc"}, "limit": 500})["data"]
+    assert [(row["sales.sale_id"], row["sales.amount"]) for row in rows] == server.site.ask(
+        "SELECT CAST(sale_id AS VARCHAR), CAST(amount AS VARCHAR) FROM gold.fct_sale ORDER BY sale_id"
+    )
+
+
 @pytest.mark.parametrize(
     ("query", "status", "code"),
     [
