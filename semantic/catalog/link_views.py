@@ -8,26 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from semantic.catalog.catalog import (
     Cube,
     Dimension,
-    Folder,
     Hierarchy,
     Measure,
     Segment,
     View,
     ViewMember,
 )
-from semantic.catalog.link import freeze
+from semantic.catalog.join_graph import write_path
 from semantic.catalog.names import humanise
+from semantic.catalog.view_parts import link_filters, link_folder
 from semantic.errors import Problem, Span, suggest
 from semantic.spec.formats import is_dimension_format, is_number_format
 from semantic.spec.reader import Text
-from semantic.spec.view import FolderSpec, IncludeSpec, ViewCubeSpec, ViewSpec
+from semantic.spec.view import IncludeSpec, ViewCubeSpec, ViewSpec
 
 MemberKind = Literal["measure", "dimension", "segment", "hierarchy"]
 
@@ -40,13 +39,43 @@ class _Source:
     item: Measure | Dimension | Segment | Hierarchy
 
 
-def link_view(spec: ViewSpec, cubes: Mapping[str, Cube], problems: list[Problem]) -> View:
-    """Return the view; what is wrong is added to `problems`, the view is then for no use."""
-    title = spec.labels.title or humanise(spec.name)
-    members: dict[str, ViewMember] = {}
+def link_view(
+    spec: ViewSpec, cubes: Mapping[str, Cube], problems: list[Problem]
+) -> tuple[View, ...]:
+    """Return the view and those that `split` makes beside it.
+
+    What is wrong is added to `problems`; the views are then for no use.
+    """
     paths = _check_paths(spec, cubes, problems)
-    for cube_spec, path in paths:
-        for span, member in _choose(spec.name, title, cube_spec, path, cubes, problems):
+    names = dict.fromkeys([spec.name, *(_view_name(spec, part, path) for part, path in paths)])
+    found: list[View] = []
+    for name in names:
+        parts = [item for item in paths if _view_name(spec, *item) == name]
+        view = _link_part(spec, name, parts, cubes, problems)
+        if view.members or not parts:
+            found.append(view)
+        else:
+            problems.append(Problem("empty_view", f"view {name} has no members", spec.span))
+    return tuple(found if len(names) == 1 else (view for view in found if view.members))
+
+
+def _view_name(spec: ViewSpec, part: ViewCubeSpec, path: tuple[str, ...]) -> str:
+    """Return the view that a part belongs to: its own when it is split off."""
+    return f"{spec.name}_{part.alias or _short(path[-1])}" if part.split else spec.name
+
+
+def _link_part(
+    spec: ViewSpec,
+    name: str,
+    parts: list[tuple[ViewCubeSpec, tuple[str, ...]]],
+    cubes: Mapping[str, Cube],
+    problems: list[Problem],
+) -> View:
+    own = name == spec.name
+    title = (spec.labels.title if own else None) or humanise(name)
+    members: dict[str, ViewMember] = {}
+    for cube_spec, path in parts:
+        for span, member in _choose(name, title, cube_spec, path, cubes, problems):
             known = members.get(member.name)
             if known is None:
                 members[member.name] = member
@@ -54,21 +83,21 @@ def link_view(spec: ViewSpec, cubes: Mapping[str, Cube], problems: list[Problem]
                 problems.append(
                     Problem(
                         "duplicate_name",
-                        f"{spec.name} has `{member.name}` from {known.cube} and from {member.cube}",
+                        f"{name} has `{member.name}` from {known.cube} and from {member.cube}",
                         span,
                         "use `prefix: true`, an `alias`, or exclude one of them",
                     )
                 )
-    if not members and paths:
-        problems.append(Problem("empty_view", f"view {spec.name} has no members", spec.span))
+    folders = spec.folders if own else ()
     return View(
-        name=spec.name,
+        name=name,
         title=title,
         members=MappingProxyType(members),
-        folders=tuple(_link_folder(folder, members, problems) for folder in spec.folders),
-        description=spec.labels.description,
+        folders=tuple(link_folder(folder, members, problems) for folder in folders),
+        filters=link_filters(spec, members, problems) if own else (),
+        description=spec.labels.description if own else None,
         public=spec.labels.public is not False,
-        meta=freeze(spec.labels.meta),
+        meta=_freeze(spec.labels.meta),
         span=spec.span,
     )
 
@@ -76,32 +105,26 @@ def link_view(spec: ViewSpec, cubes: Mapping[str, Cube], problems: list[Problem]
 def _check_paths(
     spec: ViewSpec, cubes: Mapping[str, Cube], problems: list[Problem]
 ) -> list[tuple[ViewCubeSpec, tuple[str, ...]]]:
-    """Return the parts of a view whose join paths exist, one root and one path per cube."""
+    """Return the parts of a view whose join paths exist, as the catalog names their cubes.
+
+    From each root, a cube is reached in one way; a role is a cube of its own. Several roots make a
+    view of several facts.
+    """
     found: list[tuple[ViewCubeSpec, tuple[str, ...]]] = []
-    reached: dict[str, tuple[str, ...]] = {}
+    reached: dict[tuple[str, str], tuple[str, ...]] = {}
     for cube_spec in spec.cubes:
         text = cube_spec.join_path
-        path = tuple(name.strip() for name in text.value.split("."))
-        problem = _check_path(path, text, cubes)
-        if problem is None and found and found[0][1][0] != path[0]:
-            problem = Problem(
-                "unsupported",
-                f"view {spec.name} has two roots, {found[0][1][0]} and {path[0]}",
-                text.span,
-                "start every join_path of a view at one cube",
-            )
-        if problem is None:
-            for end in range(1, len(path) + 1):
-                cube, way = path[end - 1], path[:end]
-                if reached.setdefault(cube, way) != way:
-                    problem = Problem(
-                        "invalid_join_path",
-                        f"view {spec.name} reaches {cube} by {'.'.join(reached[cube])} "
-                        f"and by {'.'.join(way)}",
-                        text.span,
-                        f"declare a cube that extends {cube} for the second role",
-                    )
-                    break
+        path, problem = _check_path(text, cubes)
+        for end in range(1, len(path) + 1):
+            key, way = (path[0], path[end - 1]), path[:end]
+            if problem is None and reached.setdefault(key, way) != way:
+                problem = Problem(
+                    "invalid_join_path",
+                    f"view {spec.name} reaches {way[-1]} by {write_path(reached[key])} "
+                    f"and by {write_path(way)}",
+                    text.span,
+                    f"give the joins to {way[-1]} names of their own, one for each way",
+                )
         if problem is not None:
             problems.append(problem)
         else:
@@ -109,22 +132,34 @@ def _check_paths(
     return found
 
 
-def _check_path(path: tuple[str, ...], text: Text, cubes: Mapping[str, Cube]) -> Problem | None:
-    if path[0] not in cubes:
-        return Problem(
-            "unknown_cube", f"there is no cube `{path[0]}`", text.span, suggest(path[0], cubes)
+def _short(cube: str) -> str:
+    """Return the last part of a role's name, or the name."""
+    return cube.rpartition(".")[2]
+
+
+def _check_path(text: Text, cubes: Mapping[str, Cube]) -> tuple[tuple[str, ...], Problem | None]:
+    """Return the cubes of a path, roles by their names, as far as there are joins."""
+    names = [name.strip() for name in text.value.split(".")]
+    if names[0] not in cubes:
+        return (), Problem(
+            "unknown_cube", f"there is no cube `{names[0]}`", text.span, suggest(names[0], cubes)
         )
-    for left, right in pairwise(path):
-        if right not in cubes[left].joins:
-            return Problem(
+    path = [names[0]]
+    for name in names[1:]:
+        joins = cubes[path[-1]].joins
+        if name not in joins or joins[name].target not in cubes:
+            return tuple(path), Problem(
                 "invalid_join_path",
-                f"cube {left} declares no join to `{right}`",
+                f"cube {path[-1]} declares no join to `{name}`",
                 text.span,
-                suggest(right, cubes[left].joins),
+                suggest(name, joins),
             )
+        path.append(joins[name].target)
     if len(set(path)) != len(path):
-        return Problem("invalid_join_path", f"`{text.value}` runs in a circle", text.span)
-    return None
+        return tuple(path), Problem(
+            "invalid_join_path", f"`{text.value}` runs in a circle", text.span
+        )
+    return tuple(path), None
 
 
 def _choose(
@@ -144,7 +179,7 @@ def _choose(
     includes = spec.includes
     if includes is None:
         includes = tuple(IncludeSpec(Text(name, spec.join_path.node)) for name in known)
-    prefix = f"{spec.alias or cube.name}_" if spec.prefix else ""
+    prefix = f"{spec.alias or _short(cube.name)}_" if spec.prefix else ""
     for include in includes:
         name = include.member.value
         source = known.get(name)
@@ -189,7 +224,7 @@ def _show(
         description=include.description or described,
         format=include.format or formatted,
         public=named or item.public,
-        meta=freeze(include.meta if include.meta is not None else meta),
+        meta=_freeze(include.meta if include.meta is not None else meta),
     )
 
 
@@ -222,34 +257,6 @@ def _check_format(include: IncludeSpec, source: _Source) -> Iterator[Problem]:
         )
 
 
-def _link_folder(
-    spec: FolderSpec, members: Mapping[str, ViewMember], problems: list[Problem]
-) -> Folder:
-    if spec.includes is None:
-        return Folder(spec.name, tuple(members))
-    chosen: dict[str, None] = {}
-    for entry in spec.includes:
-        text = entry.text
-        if entry.whole_path:
-            path = tuple(name.strip() for name in text.value.split("."))
-            found = [name for name, member in members.items() if member.join_path == path]
-            wrong = f"the view takes nothing from `{text.value}`"
-        else:
-            found = [text.value] if text.value in members else []
-            wrong = f"`{text.value}` is no member of the view"
-        if not found:
-            problems.append(
-                Problem(
-                    "unknown_reference",
-                    f"folder `{spec.name}`: {wrong}",
-                    text.span,
-                    None if entry.whole_path else suggest(text.value, members),
-                )
-            )
-        chosen.update(dict.fromkeys(found))
-    return Folder(spec.name, tuple(chosen))
-
-
 def _unknown(cube: Cube, text: Text, known: Mapping[str, _Source]) -> Problem:
     return Problem(
         "unknown_reference",
@@ -257,3 +264,7 @@ def _unknown(cube: Cube, text: Text, known: Mapping[str, _Source]) -> Problem:
         text.span,
         suggest(text.value, known),
     )
+
+
+def _freeze(meta: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return MappingProxyType(dict(meta or {}))

@@ -15,18 +15,19 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from semantic.catalog.alternatives import describe_alternatives
-from semantic.catalog.catalog import Catalog
+from semantic.catalog.catalog import Catalog, View
 from semantic.catalog.link import link_cube
 from semantic.catalog.link_views import link_view
 from semantic.catalog.resolve import list_names
 from semantic.catalog.roles import add_roles, find_ambiguous_references
 from semantic.catalog.validate import find_problems
+from semantic.catalog.view_parts import link_groups
 from semantic.errors import ModelError, Problem, Span
 from semantic.spec.cube import CubeSpec
 from semantic.spec.document import Document, read_document
 from semantic.spec.extend import merge_extended
 from semantic.spec.read_cube import read_cube
-from semantic.spec.read_view import read_view
+from semantic.spec.read_view import read_view, read_view_group
 from semantic.spec.source import MappingNode, decode_source
 
 SUFFIXES: Final = frozenset({".yml", ".yaml"})
@@ -60,7 +61,7 @@ class ModelLoader:
                 problem = Problem(
                     "unreadable_file", f"cannot be read: {failed.strerror}", Span(name, 1, 1)
                 )
-                documents[name] = ("", Document(name, (), (), (problem,)))
+                documents[name] = ("", Document(name, (), (), (), (problem,)))
                 continue
             digest = hashlib.sha256(content).hexdigest()
             known = self._documents.get(name)
@@ -69,7 +70,7 @@ class ModelLoader:
                 continue
             text = decode_source(content, name)
             if isinstance(text, Problem):
-                documents[name] = (digest, Document(name, (), (), (text,)))
+                documents[name] = (digest, Document(name, (), (), (), (text,)))
             else:
                 documents[name] = (digest, read_document(text, name))
         self._documents = documents
@@ -173,10 +174,25 @@ def _link_documents(
     problems.extend(find_ambiguous_references(cubes))
     if strict_joins:
         problems.extend(describe_alternatives(cubes.graph))
-    views = {spec.name: link_view(spec, cubes, problems) for spec in view_specs if spec is not None}
+    usable_views = [spec for spec in view_specs if spec is not None]
+    views: dict[str, View] = {}
+    for spec in usable_views:
+        for view in link_view(spec, cubes, problems):
+            if view.name in views or view.name in cubes:
+                problems.append(
+                    Problem("duplicate_name", f"`split` makes a second {view.name}", view.span)
+                )
+            views[view.name] = view
+    group_specs = [
+        group
+        for document in documents
+        for node in document.view_groups
+        if (group := read_view_group(node, problems)) is not None
+    ]
+    groups, views = link_groups(group_specs, usable_views, views, problems)
     if problems:
         raise ModelError(_tidy(problems))
-    return Catalog(version, cubes, MappingProxyType(views), join_graph=cubes.graph)
+    return Catalog(version, cubes, MappingProxyType(views), groups, cubes.graph)
 
 
 def _collect(

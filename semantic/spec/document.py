@@ -1,4 +1,4 @@
-"""One model file: its cubes and views as trees, by name. Cached by content, so it knows no others."""
+"""One model file: its cubes, views and groups as trees, by name. Cached by content, so it knows no others."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class Document:
     file: str
     cubes: tuple[tuple[str | None, MappingNode], ...]
     views: tuple[tuple[str | None, MappingNode], ...]
+    view_groups: tuple[MappingNode, ...]
     problems: tuple[Problem, ...]
 
 
@@ -24,7 +25,7 @@ def read_document(text: str, file: str) -> Document:
     root, found = read_source(text, file)
     problems = list(found)
     if root is None:
-        return Document(file, (), (), tuple(problems))
+        return Document(file, (), (), (), tuple(problems))
     if not isinstance(root, MappingNode):
         problems.append(
             Problem(
@@ -34,12 +35,13 @@ def read_document(text: str, file: str) -> Document:
                 "start it with `cubes:` or `views:`",
             )
         )
-        return Document(file, (), (), tuple(problems))
+        return Document(file, (), (), (), tuple(problems))
     reader = MappingReader(root, "a model file", problems)
     cubes = tuple((_name(node), node) for node in reader.items("cubes"))
     views = tuple((_name(node), node) for node in reader.items("views"))
-    reader.finish(("view_groups",))
-    return Document(file, cubes, views, tuple(problems))
+    groups = reader.items("view_groups")
+    reader.finish()
+    return Document(file, cubes, views, groups, tuple(problems))
 
 
 def _name(node: MappingNode) -> str | None:

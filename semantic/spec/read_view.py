@@ -1,17 +1,25 @@
-"""From the tree of a view to its spec."""
+"""From the tree of a view or a group of views to its spec."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from semantic.errors import Problem
-from semantic.spec.read_cube import read_labels
+from semantic.spec.filters import read_filters
+from semantic.spec.read_labels import read_labels
 from semantic.spec.reader import MappingReader, Text
 from semantic.spec.source import MappingNode, Node, ScalarNode, SequenceNode
-from semantic.spec.view import FolderEntrySpec, FolderSpec, IncludeSpec, ViewCubeSpec, ViewSpec
+from semantic.spec.view import (
+    FolderEntrySpec,
+    FolderSpec,
+    IncludeSpec,
+    ViewCubeSpec,
+    ViewGroupSpec,
+    ViewSpec,
+)
 
-_VIEW_LATER = ("view_group", "view_groups", "access_policy", "filters", "dimensions", "measures",
-               "segments", "includes", "excludes")  # fmt: skip
+_VIEW_LATER = ("access_policy", "dimensions", "measures", "segments", "includes", "excludes")
+_FOLDERS_DEEP = 10
 
 
 def read_view(node: MappingNode, problems: list[Problem]) -> ViewSpec | None:
@@ -20,7 +28,7 @@ def read_view(node: MappingNode, problems: list[Problem]) -> ViewSpec | None:
     label = f"view `{probe[1].value}`" if probe and isinstance(probe[1], ScalarNode) else "a view"
     reader = MappingReader(node, label, problems)
     name = reader.name()
-    reader.take("extends")  # merged already
+    ancestors = _read_ancestors(reader.take("extends"))
     items = reader.items("cubes")
     cubes = tuple(cube for item in items if (cube := _read_cube(item, label, problems)))
     if not items and not reader.given("cubes"):
@@ -28,11 +36,40 @@ def read_view(node: MappingNode, problems: list[Problem]) -> ViewSpec | None:
     folders = tuple(
         folder for item in reader.items("folders") if (folder := _read_folder(item, problems))
     )
+    filters = read_filters(reader.take("filters"), label, problems, unless=True)
+    groups = _read_groups(reader)
     labels = read_labels(reader)
     reader.finish(_VIEW_LATER)
     if name is None:
         return None
-    return ViewSpec(name.value, labels, cubes, folders, name.span)
+    return ViewSpec(name.value, labels, cubes, folders, filters, groups, ancestors, name.span)
+
+
+def read_view_group(node: MappingNode, problems: list[Problem]) -> ViewGroupSpec | None:
+    """Return the spec of one group of views, or None when it has no usable name."""
+    reader = MappingReader(node, "a view group", problems)
+    name = reader.name()
+    group = ViewGroupSpec(
+        name=name.value if name else "",
+        title=reader.text("title"),
+        description=reader.text("description"),
+        views=reader.texts("views") or (),
+        span=name.span if name else node.span,
+    )
+    reader.finish()
+    return group if name else None
+
+
+def _read_ancestors(node: Node | None) -> tuple[str, ...]:
+    """Return the names that the merge has left: the parent and what that extends."""
+    items = node.items if isinstance(node, SequenceNode) else (node,)
+    return tuple(item.value for item in items if isinstance(item, ScalarNode))
+
+
+def _read_groups(reader: MappingReader) -> tuple[Text, ...]:
+    one, many = reader.identifier("view_group"), reader.texts("view_groups") or ()
+    groups = {text.value: text for text in ((one, *many) if one else many)}
+    return tuple(groups.values())
 
 
 def _read_cube(node: MappingNode, view: str, problems: list[Problem]) -> ViewCubeSpec | None:
@@ -40,8 +77,11 @@ def _read_cube(node: MappingNode, view: str, problems: list[Problem]) -> ViewCub
     path = reader.take("join_path")
     includes_node, excludes_node = reader.take("includes"), reader.take("excludes")
     prefix, alias = reader.flag("prefix"), reader.identifier("alias")
-    reader.finish(("split",))
-    if alias is not None and not prefix:
+    split = reader.flag("split")
+    reader.finish()
+    if prefix and split:
+        reader.report("conflicting_keys", f"{reader.what} has both `prefix` and `split`")
+    if alias is not None and not (prefix or split):
         reader.report(
             "conflicting_keys",
             f"`alias` of {reader.what} says nothing without a prefix",
@@ -64,6 +104,7 @@ def _read_cube(node: MappingNode, view: str, problems: list[Problem]) -> ViewCub
         excludes=excludes,
         prefix=bool(prefix),
         alias=alias.value if alias else None,
+        split=bool(split),
         span=node.span,
     )
 
@@ -94,33 +135,44 @@ def _read_includes(node: Node, outer: MappingReader) -> Iterator[IncludeSpec]:
             outer.report("wrong_type", "a member is a name or a mapping", item.span)
 
 
-def _read_folder(node: MappingNode, problems: list[Problem]) -> FolderSpec | None:
+def _read_folder(node: MappingNode, problems: list[Problem], depth: int = 0) -> FolderSpec | None:
     reader = MappingReader(node, "a folder", problems)
     name, includes = reader.text("name"), reader.take("includes")
     reader.finish()
     if name is None:
-        reader.report("missing_key", "a folder has no `name`")
+        if not reader.given("name"):
+            reader.report("missing_key", "a folder has no `name`")
+        return None
+    if depth > _FOLDERS_DEEP:
+        reader.report("source_limit", f"folders are nested deeper than {_FOLDERS_DEEP} levels")
         return None
     if includes is not None and _is_star(includes):
         return FolderSpec(name, None, node.span)
-    entries: list[FolderEntrySpec] = []
-    for item in includes.items if isinstance(includes, SequenceNode) else ():
-        if isinstance(item, ScalarNode):
-            entries.append(FolderEntrySpec(Text(item.value, item), whole_path=False))
-            continue
-        if not isinstance(item, MappingNode):
-            reader.report("wrong_type", "a member of a folder is a name", item.span)
-            continue
-        inner = MappingReader(item, f"an entry of folder `{name}`", problems)
-        path = inner.take("join_path")
-        if isinstance(path, ScalarNode):
-            entries.append(FolderEntrySpec(Text(path.value, path), whole_path=True))
-            inner.finish()
-        else:
-            inner.report("unsupported", "a folder inside a folder is not supported yet")
     if not isinstance(includes, SequenceNode):
         reader.report("missing_key", f"folder `{name}` has no list `includes`")
-    return FolderSpec(name, tuple(entries), node.span)
+        return FolderSpec(name, (), node.span)
+    entries = (_read_folder_entry(item, name, problems, depth) for item in includes.items)
+    return FolderSpec(name, tuple(entry for entry in entries if entry is not None), node.span)
+
+
+def _read_folder_entry(
+    item: Node, folder: str, problems: list[Problem], depth: int
+) -> FolderEntrySpec | FolderSpec | None:
+    if isinstance(item, ScalarNode):
+        return FolderEntrySpec(Text(item.value, item), whole_path=False)
+    if not isinstance(item, MappingNode):
+        message = f"a member of folder `{folder}` is a name or a mapping"
+        problems.append(Problem("wrong_type", message, item.span))
+        return None
+    if not item.entries.keys() & {"join_path", "joinPath"}:
+        return _read_folder(item, problems, depth + 1)
+    reader = MappingReader(item, f"an entry of folder `{folder}`", problems)
+    path = reader.take("join_path")
+    reader.finish()
+    if isinstance(path, ScalarNode):
+        return FolderEntrySpec(Text(path.value, path), whole_path=True)
+    reader.report("wrong_type", "`join_path` must be text")
+    return None
 
 
 def _names(node: Node | None, key: str, reader: MappingReader) -> tuple[Text, ...]:

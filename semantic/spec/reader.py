@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from semantic.errors import Problem, Span, suggest
-from semantic.spec.source import MappingNode, Node, ScalarNode, SequenceNode
+from semantic.spec.source import (
+    MappingNode,
+    Node,
+    Place,
+    ScalarNode,
+    SequenceNode,
+    is_nothing,
+    to_span,
+)
 
 NAME: Final = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*\Z")
 MAXIMUM_NAME: Final = 128
@@ -43,21 +51,30 @@ class MappingReader:
         self.node = node
         self.what = what
         self.problems = problems
-        self._entries: dict[str, tuple[Span, Node, str]] = {}
         self._known: list[str] = []
-        self._given: set[str] = set()
-        for key, (span, value) in node.entries.items():
-            name = key if key.islower() else to_snake_case(key)
-            if name in self._entries:
-                self.report("duplicate_key", f"`{key}` repeats `{self._entries[name][2]}`", span)
+        self._all = node.entries
+        self._spelled: dict[str, str] = {}
+        if not all(map(str.islower, node.entries)):
+            self._all = self._to_snake_case(node.entries)
+        self._left = dict(self._all)
+
+    def _to_snake_case(
+        self, entries: Mapping[str, tuple[Place, Node]]
+    ) -> dict[str, tuple[Place, Node]]:
+        found: dict[str, tuple[Place, Node]] = {}
+        for key, entry in entries.items():
+            name = to_snake_case(key)
+            if name in found:
+                known = self._spelled[name]
+                self.report("duplicate_key", f"`{key}` repeats `{known}`", to_span(entry[0]))
             else:
-                self._entries[name] = (span, value, key)
-                if not _is_nothing(value):
-                    self._given.add(name)
+                found[name] = entry
+                self._spelled[name] = key
+        return found
 
     def given(self, *keys: str) -> bool:
         """Return whether one of `keys` has a value, right or wrong, taken or not."""
-        return not self._given.isdisjoint(keys)
+        return any(key in self._all and not is_nothing(self._all[key][1]) for key in keys)
 
     def report(
         self, code: str, message: str, span: Span | None = None, suggestion: str | None = None
@@ -68,13 +85,14 @@ class MappingReader:
     def take(self, *keys: str) -> Node | None:
         """Return the value of the first of `keys` (a name and its old names), or None."""
         self._known.extend(keys)
-        found = [(key, self._entries.pop(key)) for key in keys if key in self._entries]
-        for key, (span, _, _) in found[1:]:
-            self.report("conflicting_keys", f"`{key}` says the same as `{found[0][0]}`", span)
-        if not found:
-            return None
-        value = found[0][1][1]
-        return None if _is_nothing(value) else value
+        if len(keys) == 1:
+            entry = self._left.pop(keys[0], None)
+            return None if entry is None or is_nothing(entry[1]) else entry[1]
+        found = [(key, self._left.pop(key)) for key in keys if key in self._left]
+        for key, (place, _) in found[1:]:
+            message = f"`{key}` says the same as `{found[0][0]}`"
+            self.report("conflicting_keys", message, to_span(place))
+        return None if not found or is_nothing(found[0][1][1]) else found[0][1][1]
 
     def text(self, *keys: str) -> str | None:
         """Return a text; numbers and booleans are not text."""
@@ -174,7 +192,8 @@ class MappingReader:
 
     def finish(self, unsupported: Collection[str] = ()) -> None:
         """Report every key that was not taken."""
-        for name, (span, value, key) in self._entries.items():
+        for name, (place, value) in self._left.items():
+            key, span = self._spelled.get(name, name), to_span(place)
             if name not in unsupported:
                 self.report(
                     "unknown_key",
@@ -187,11 +206,11 @@ class MappingReader:
                 self.report("unsupported", f"`{key}` of {self.what} is not supported yet", span)
 
     def _named(self, node: MappingNode, key: str) -> Iterator[MappingNode]:
-        for name, (span, value) in node.entries.items():
+        for name, (place, value) in node.entries.items():
             if not isinstance(value, MappingNode):
                 self._wrong(f"`{name}` in `{key}`", "a mapping", value)
                 continue
-            entry: dict[str, tuple[Span, Node]] = {"name": (span, ScalarNode(name, "'", span))}
+            entry: dict[str, tuple[Place, Node]] = {"name": (place, ScalarNode(name, "'", place))}
             yield MappingNode(entry | value.entries, value.span)
 
     def _scalar(self, node: Node | None, key: str) -> Text | None:
@@ -226,8 +245,3 @@ class MappingReader:
             case MappingNode():
                 given = "a mapping"
         self.report("wrong_type", f"{label} must be {expected}, not {given}", node.span)
-
-
-def _is_nothing(node: Node) -> bool:
-    """`title:` with nothing after it is not given."""
-    return isinstance(node, ScalarNode) and not node.style and node.plain() is None

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
@@ -21,17 +20,38 @@ from semantic.spec.template import TemplateProblem, is_template, render_template
 
 try:
     from yaml import CSafeLoader as _Parser
+    from yaml.cyaml import CParser  # type: ignore[attr-defined]
+
+    class _LibyamlComposer(CParser):
+        """libyaml's own composer, without guessing tags: what has a tag has it written."""
+
+        def resolve(self, *_: object) -> None:
+            """Leave the tag open."""
+
+        def descend_resolver(self, *_: object) -> None:
+            """Look at no paths."""
+
+        def ascend_resolver(self) -> None:
+            """Look at no paths."""
+
+    _Composer: type[_LibyamlComposer] | None = _LibyamlComposer
 except ImportError:  # a PyYAML built without libyaml: the same events, slower
     from yaml import SafeLoader as _Parser  # type: ignore[assignment]
+
+    _Composer = None
 
 MAXIMUM_CHARACTERS: Final = 2_000_000
 MAXIMUM_DEPTH: Final = 40
 MAXIMUM_NODES: Final = 200_000
 
+_SIGNS: Final = 1_500
+_INDENTED: Final = re.compile(r"^ {100}", re.MULTILINE)
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}\Z")
 _FLOAT = re.compile(
     r"[-+]?(?:[0-9]{1,18}\.[0-9]{0,18}|\.[0-9]{1,18}|[0-9]{1,18}(?=[eE]))(?:[eE][-+]?[0-9]{1,3})?\Z"
 )
+_NUMERIC: Final = frozenset("+-.0123456789")
+_NOTHING: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _CONSTANTS: Final[dict[str, bool | None]] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True,
@@ -39,14 +59,34 @@ _CONSTANTS: Final[dict[str, bool | None]] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class ScalarNode:
-    """A value as written. `style` is YAML's: "" for plain, or the quote or block sign."""
+Place = Span | tuple[str, int, int]
+"""A span, or what makes one. A model has ten times as many places as anybody ever asks for."""
 
-    value: str
-    style: str
-    span: Span
-    lines: int = 1
+
+def to_span(place: Place) -> Span:
+    """Return the span of a place."""
+    return place if isinstance(place, Span) else Span(*place)
+
+
+class ScalarNode:
+    """A value as written. `style` is YAML's: "" for plain, or the quote or block sign.
+
+    `lines` is how many lines it takes. Nodes are never changed; they are no dataclasses because
+    making those takes three times as long.
+    """
+
+    __slots__ = ("_place", "lines", "style", "value")
+
+    def __init__(self, value: str, style: str, place: Place, lines: int = 1) -> None:
+        self.value = value
+        self.style = style
+        self.lines = lines
+        self._place = place
+
+    @property
+    def span(self) -> Span:
+        """Where it starts."""
+        return to_span(self._place)
 
     def plain(self) -> str | int | float | bool | None:
         """Return the value by YAML 1.2: quoted is text, plain may be a number, boolean or null."""
@@ -54,6 +94,8 @@ class ScalarNode:
             return self.value
         if self.value in _CONSTANTS:
             return _CONSTANTS[self.value]
+        if self.value[0] not in _NUMERIC:
+            return self.value
         if _INTEGER.match(self.value):
             return int(self.value)
         if _FLOAT.match(self.value):
@@ -62,33 +104,50 @@ class ScalarNode:
 
     def place(self, offset: int) -> Span:
         """Return where the character at `offset` of the value stands, as well as can be known."""
-        before = self.value[:offset]
+        start, before = self.span, self.value[:offset]
         if self.style == "|":
-            return Span(self.span.file, self.span.line + 1 + before.count("\n"), 1)
+            return Span(start.file, start.line + 1 + before.count("\n"), 1)
         if self.lines > 1:  # folded: the value no longer tells the lines apart
-            return self.span
+            return start
         quote = 1 if self.style else 0
-        return Span(self.span.file, self.span.line, self.span.column + quote + offset)
+        return Span(start.file, start.line, start.column + quote + offset)
+
+    def __repr__(self) -> str:
+        return f"ScalarNode({self.value!r}, {self.style!r}, {self._place!r})"
 
 
-@dataclass(frozen=True, slots=True)
 class SequenceNode:
     """A list."""
 
-    items: tuple[Node, ...]
-    span: Span
+    __slots__ = ("_place", "items")
+
+    def __init__(self, items: tuple[Node, ...], place: Place) -> None:
+        self.items = items
+        self._place = place
+
+    @property
+    def span(self) -> Span:
+        """Where it starts."""
+        return to_span(self._place)
 
     def plain(self) -> list[Any]:
         """Return the values without their places."""
         return [item.plain() for item in self.items]
 
 
-@dataclass(frozen=True, slots=True)
 class MappingNode:
     """Keys (text) with their places, and values, in the order written."""
 
-    entries: dict[str, tuple[Span, Node]]
-    span: Span
+    __slots__ = ("_place", "entries")
+
+    def __init__(self, entries: dict[str, tuple[Place, Node]], place: Place) -> None:
+        self.entries = entries
+        self._place = place
+
+    @property
+    def span(self) -> Span:
+        """Where it starts."""
+        return to_span(self._place)
 
     def plain(self) -> dict[str, Any]:
         """Return keys and values without their places."""
@@ -96,6 +155,59 @@ class MappingNode:
 
 
 Node = ScalarNode | SequenceNode | MappingNode
+
+
+def is_nothing(node: Node) -> bool:
+    """Return whether a value is null or empty: `title:` with nothing after it is not given."""
+    return isinstance(node, ScalarNode) and not node.style and node.value in _NOTHING
+
+
+def compose_tree(text: str, file: str) -> Node | None:
+    """Return the tree of an ordinary text, or None when it must be read from its events.
+
+    Without anchors no value stands twice. At worst two characters make three values (`[?,?]`), so
+    that the tree of half as many characters is within the limits.
+    """
+    if _Composer is None or len(text) >= MAXIMUM_NODES // 2 or "&" in text or _may_be_deep(text):
+        return None
+    try:
+        found = _Composer(text).get_single_node()
+        return None if found is None else _convert(found, file, 0)
+    except (yaml.YAMLError, UnicodeError, _UnusualError):
+        return None
+
+
+def _may_be_deep(text: str) -> bool:
+    """Return whether values may be nested so deeply that composing them needs too much stack.
+
+    A level takes a bracket, a dash or question mark with a space, or a column of indentation.
+    """
+    signs = sum(map(text.count, ("[", "{", "- ", "? ")))
+    return signs > _SIGNS or "\t" in text or _INDENTED.search(text) is not None
+
+
+class _UnusualError(Exception):
+    """The text has what only the reader of events knows how to refuse."""
+
+
+def _convert(node: Any, file: str, depth: int) -> Node:
+    if depth > MAXIMUM_DEPTH or node.tag is not None:
+        raise _UnusualError
+    start = node.start_mark
+    place = (file, start.line + 1, start.column + 1)
+    if isinstance(node, yaml.ScalarNode):
+        lines = node.end_mark.line - start.line + 1
+        return ScalarNode(node.value, node.style or "", place, lines)
+    if isinstance(node, yaml.SequenceNode):
+        return SequenceNode(tuple([_convert(item, file, depth + 1) for item in node.value]), place)
+    entries: dict[str, tuple[Place, Node]] = {}
+    for key, value in node.value:
+        name = key.value
+        if not isinstance(key, yaml.ScalarNode) or name in entries or name == "<<" or key.tag:
+            raise _UnusualError
+        mark = key.start_mark
+        entries[name] = ((file, mark.line + 1, mark.column + 1), _convert(value, file, depth + 1))
+    return MappingNode(entries, place)
 
 
 class _RefusedError(Exception):
@@ -146,6 +258,9 @@ def read_source(text: str, file: str) -> tuple[Node | None, tuple[Problem, ...]]
         except TemplateProblem as failed:
             return None, (Problem("template_error", str(failed), Span(file, failed.line, 1)),)
         file = f"{file} (rendered)"
+    tree = compose_tree(text, file)
+    if tree is not None:
+        return None if is_nothing(tree) else tree, ()
     reader = _TreeReader(file)
     try:
         return reader.read(text), tuple(reader.problems)
@@ -231,8 +346,8 @@ class _TreeReader:
         while not isinstance(event := next(events), yaml.SequenceEndEvent):
             yield self._node(event, events, depth + 1)
 
-    def _entries(self, events: Iterator[yaml.Event], depth: int) -> dict[str, tuple[Span, Node]]:
-        entries: dict[str, tuple[Span, Node]] = {}
+    def _entries(self, events: Iterator[yaml.Event], depth: int) -> dict[str, tuple[Place, Node]]:
+        entries: dict[str, tuple[Place, Node]] = {}
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             key = self._node(event, events, depth + 1)
             value = self._node(next(events), events, depth + 1)
@@ -243,7 +358,7 @@ class _TreeReader:
                     "unsupported", "merge keys (`<<`) are not supported", event, "use `extends`"
                 )
             if key.value in entries:
-                first = entries[key.value][0]
+                first = to_span(entries[key.value][0])
                 self.problems.append(
                     Problem(
                         "duplicate_key",

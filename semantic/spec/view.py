@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from semantic.errors import Span
-from semantic.spec.cube import Labels
+from semantic.spec.cube import Labels, ModelFilterSpec
 from semantic.spec.reader import Text
 
 
@@ -25,13 +25,17 @@ class IncludeSpec:
 
 @dataclass(frozen=True, slots=True)
 class ViewCubeSpec:
-    """The members that a view takes from the end of a join path. `includes` None means "*"."""
+    """The members that a view takes from the end of a join path. `includes` None means "*".
+
+    With `split` they make a view of their own, named after both.
+    """
 
     join_path: Text
     includes: tuple[IncludeSpec, ...] | None
     excludes: tuple[Text, ...]
     prefix: bool
     alias: str | None
+    split: bool
     span: Span
 
 
@@ -45,19 +49,33 @@ class FolderEntrySpec:
 
 @dataclass(frozen=True, slots=True)
 class FolderSpec:
-    """A folder. `includes` None means "*"."""
+    """A folder. `includes` None means "*"; a folder among them is nested."""
 
     name: str
-    includes: tuple[FolderEntrySpec, ...] | None
+    includes: tuple[FolderEntrySpec | FolderSpec, ...] | None
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class ViewSpec:
-    """A view."""
+    """A view, with everything that it extends merged in; `ancestors` are the names of those."""
 
     name: str
     labels: Labels
     cubes: tuple[ViewCubeSpec, ...]
     folders: tuple[FolderSpec, ...]
+    filters: tuple[ModelFilterSpec, ...]
+    groups: tuple[Text, ...]
+    ancestors: tuple[str, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ViewGroupSpec:
+    """A named group of views."""
+
+    name: str
+    title: str | None
+    description: str | None
+    views: tuple[Text, ...]
     span: Span

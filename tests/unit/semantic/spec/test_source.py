@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from semantic.catalog.load import load_catalog, load_catalog_from_text
-from semantic.errors import ModelError, Problem
-from semantic.spec.source import MappingNode, decode_source, read_source
+from semantic.errors import ModelError, Problem, Span
+from semantic.spec.source import (
+    MappingNode,
+    Node,
+    ScalarNode,
+    SequenceNode,
+    compose_tree,
+    decode_source,
+    read_source,
+    to_span,
+)
+
+MODEL = Path(__file__).parents[4] / "semantic" / "model"
 
 
 def read(text: str) -> tuple[object, list[str]]:
@@ -31,7 +44,7 @@ def test_every_key_and_value_knows_its_line_and_column() -> None:
     cubes = node.entries["cubes"][1]
     cube = cubes.items[0]  # type: ignore[union-attr]
     key, value = cube.entries["sql"]  # type: ignore[union-attr]
-    assert (key.line, key.column) == (3, 5)
+    assert to_span(key) == Span("m.yml", 3, 5)
     assert value.place(value.value.index("y")).line == 5  # type: ignore[union-attr]
 
 
@@ -126,3 +139,63 @@ def test_a_template_renders_before_it_is_read_and_its_places_say_so() -> None:
     with pytest.raises(ModelError) as caught:
         load_catalog_from_text({"m.yml": "cubez: [{{ 1 + 1 }}]\n"})
     assert str(caught.value.problems[0].span) == "m.yml (rendered):1:1"
+
+
+ORDINARY = """
+# a model
+cubes:
+  - name: orders   # first
+    sql: >
+      SELECT *
+      FROM orders
+    'meta': {a: [1, "2", ~], b: {}, "c": }
+    description: |-
+      Two
+        lines
+
+  - {name: "users", title: 'Wer?', on: no, x: }
+views: []
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [ORDINARY, "", "# nothing\n", "a", "~", "[]", "a:\n- b\n- - c\n  - d\n", "? a\n: b\n", "{a, b}\n",
+     "a: 'it''s'\n", 'a: "x\\ty\\u00e4"\nö: ü\n', "a: >+\n  x\n\n  y\n\nb: |2\n    z\n",
+     "--- \na: 1\n...\n", "%YAML 1.1\n---\na: 1\n"],
+)  # fmt: skip
+def test_the_fast_reader_gives_what_the_reader_of_events_gives(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = describe(read_source(text, "m.yml")[0])
+    monkeypatch.setattr("semantic.spec.source._Composer", None)
+    node, problems = read_source(text, "m.yml")
+    assert problems == ()
+    assert fast == describe(node)
+
+
+@pytest.mark.parametrize("path", sorted(MODEL.rglob("*.yml")), ids=lambda path: path.stem)
+def test_both_readers_read_the_demo_model_alike(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = path.read_text()
+    assert compose_tree(text, "m.yml") is not None
+    fast = describe(read_source(text, "m.yml")[0])
+    monkeypatch.setattr("semantic.spec.source._Composer", None)
+    assert fast == describe(read_source(text, "m.yml")[0])
+
+
+def describe(node: Node | None) -> object:
+    """Return everything that a tree says, places included."""
+    match node:
+        case None:
+            return None
+        case ScalarNode():
+            return node.value, node.style, node.lines, node.span, node.plain()
+        case SequenceNode():
+            return [describe(item) for item in node.items], node.span
+        case MappingNode():
+            entries = [
+                (key, to_span(place), describe(item)) for key, (place, item) in node.entries.items()
+            ]
+            return entries, node.span
