@@ -250,7 +250,7 @@ class Relations:
             for index, key in enumerate(relation.keys)
         ]
         own = (relation.measure.cube, relation.measure.name)
-        if own in placed.values and isinstance(relation.source, Regroup):
+        if own in placed.values:
             value = f"_s.{placed.values[own]}"
         else:
             value = self.value(placed, "_s", relation.measure, relation.keys)

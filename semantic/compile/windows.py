@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from semantic.catalog.catalog import Measure, RollingWindow
+from semantic.catalog.catalog import Granularity, Measure, RollingWindow
 from semantic.compile.writer import Placed, Writer, key_column, value_column
 from semantic.errors import InternalError, UnsupportedError
 from semantic.plan.nodes import GroupKey, Relation, Roll, Rows, Series
@@ -162,10 +162,18 @@ def _floor(writer: Writer, roll: Roll, window: RollingWindow) -> str:
         return writer.dialect.truncate(granularity, "_w._start")
     if custom.sql is not None:
         return f"_w._floor_{granularity}"
-    raise UnsupportedError(
-        f"to_date by the custom granularity {granularity}",
-        suggestion="use a built-in granularity, or one of a calendar",
-    )
+    return _bin(writer, custom, "_w._start")
+
+
+def _bin(writer: Writer, custom: Granularity, time: str) -> str:
+    """Return where the custom period of a local time begins."""
+    if custom.origin is not None:
+        return writer.dialect.bin(time, _parts(custom.interval), custom.origin)
+    return writer.dialect.bin_with_offset(time, _parts(custom.interval), _parts(custom.offset))
+
+
+def _parts(text: str | None) -> Parts:
+    return tuple((amount, unit) for unit, amount in (parse_interval(text or "") or {}).items())
 
 
 def _series(places: Places, writer: Writer, series: Series) -> str:
@@ -194,16 +202,8 @@ def _series(places: Places, writer: Writer, series: Series) -> str:
         custom = next(
             item for item in series.time.dimension.granularities if item.name == granularity
         )
-        step = tuple(
-            (amount, unit) for unit, amount in (parse_interval(custom.interval or "") or {}).items()
-        )
-        if custom.origin is not None:
-            first = dialect.bin(start, step, custom.origin)
-        else:
-            offset = parse_interval(custom.offset or "") or {}
-            first = dialect.bin_with_offset(
-                start, step, tuple((amount, unit) for unit, amount in offset.items())
-            )
+        step = _parts(custom.interval)
+        first = _bin(writer, custom, start)
     periods = dialect.series(first, last, step, "_n", "_start")
     extra = ""
     calendar = _calendar_floors(places, writer, series)

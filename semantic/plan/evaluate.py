@@ -181,6 +181,17 @@ class Evaluator:
             return self._windows.roll(frame, measure)
         below = measures_of(self._catalog, measure)
         inner = find_inner_frame(self._catalog, measure, frame, self._root, self._bound)
+        staged = self._outer(frame, inner, measure, below)
+        if not frame.keys or not _drops(frame, inner):
+            return staged
+        # What was filtered away must not come back as groups, only count inside of values.
+        groups = self.evaluate(without_member(frame, measure), below)
+        return Spread(staged, groups, frame.keys, measure)
+
+    def _outer(
+        self, frame: Frame, inner: Frame, measure: Measure, below: Sequence[Measure]
+    ) -> Relation:
+        """Return the outer stage over the inner one, at the frame's keys."""
         source = self.evaluate(inner, below)
         if measure.type == "rank":
             if len(inner.keys) != len(frame.keys):
@@ -195,8 +206,8 @@ class Evaluator:
             return Regroup(source, frame.keys, measure, plain=True)
         if not missing:
             return Regroup(source, frame.keys, measure)
-        shared = tuple(key for key in frame.keys if key.name not in missing)
         if added:
+            shared = tuple(key for key in frame.keys if key.name not in missing)
             source = Regroup(source, shared, measure)
         groups = self.evaluate(without_member(frame, measure), below)
         return Spread(source, groups, frame.keys, measure)
@@ -232,6 +243,12 @@ class Evaluator:
         conditions = without_computed(self._catalog, frame.conditions)
         inner = Frame(keys, frame.ranges, conditions)
         return Attachment(dimension, self.evaluate(inner, below), keys, None)
+
+
+def _drops(frame: Frame, inner: Frame) -> bool:
+    """Whether the inner stage sees rows that the outer one filters away."""
+    kept = (*inner.ranges, *inner.conditions)
+    return any(item not in kept for item in (*frame.ranges, *frame.conditions))
 
 
 def _beyond(rows: Rows, multiplying: Sequence[Step]) -> set[str]:
