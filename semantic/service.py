@@ -16,7 +16,9 @@ from semantic.catalog.catalog import Catalog, DimensionType, MeasureType
 from semantic.catalog.load import ModelLoader
 from semantic.compile.compiled import CompiledQuery
 from semantic.compile.statement import compile_plan
+from semantic.engine.engine import QueryEngine
 from semantic.engine.execute import Engine
+from semantic.engine.query_engine import QueryEngine
 from semantic.engine.result import AnswerState, Result, ResultColumn
 from semantic.plan.build import build
 from semantic.plan.explain import explain_joins, explain_measures, explain_plan, explain_root
@@ -32,7 +34,7 @@ from semantic.query.query import Query
 class SemanticLayer:
     """A model over the served tables. Safe to use from several threads at once."""
 
-    def __init__(self, loader: ModelLoader, engine: Engine) -> None:
+    def __init__(self, loader: ModelLoader, engine: QueryEngine) -> None:
         self._loader = loader
         self._engine = engine
         self._reloading = threading.Lock()
@@ -147,7 +149,9 @@ class SemanticLayer:
         catalog = self._catalog
         bound = bind(catalog, query, now=now)
         plan = build(catalog, bound)
-        return bound, plan, compile_plan(catalog, plan, total=query.total, context=context)
+        dialect = self._engine.dialect
+        compiled = compile_plan(catalog, plan, total=query.total, dialect=dialect, context=context)
+        return bound, plan, compiled
 
 
 def result_columns(columns: Iterable[BoundColumn]) -> tuple[ResultColumn, ...]:

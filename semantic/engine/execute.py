@@ -13,16 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from semantic.compile.compiled import CompiledQuery
+from semantic.compile.dialect import DUCKDB, Dialect
+from semantic.compile.dialect import DUCKDB, Dialect
 from semantic.engine.deadline import Watch, Watchdog
 from semantic.engine.result import AnswerState, Result, ResultColumn
 from semantic.engine.served import ServedDatabase
 from semantic.engine.state import describe
-from semantic.errors import (
-    EngineError,
-    QueryCancelledError,
-    QueryTimeoutError,
-    SourceUnavailableError,
-)
+from semantic.engine.stopped import cut, timed_out, was_cancelled
+from semantic.errors import EngineError, SourceUnavailableError
 from semantic.query.bound import BoundQuery
 from semantic.snapshot import read_checks
 
@@ -37,6 +35,11 @@ class Engine:
         self._timeout = timeout_seconds
         self._served = ServedDatabase(serving, memory_limit=memory_limit)
         self._watchdog = Watchdog()
+
+    @property
+    def dialect(self) -> Dialect:
+        """DuckDB's."""
+        return DUCKDB
 
     def execute(
         self,
@@ -56,7 +59,7 @@ class Engine:
         """
         started = time.perf_counter()
         if cancelled is not None and cancelled.is_set():
-            raise QueryCancelledError("the query was cancelled")
+            raise was_cancelled()
         with self._served.session() as session:
             connection = session.connection
             with self._watchdog.watch(connection, self._timeout, cancelled) as watch:
@@ -71,9 +74,7 @@ class Engine:
                 except duckdb.Error as failed:
                     raise self._explain(failed, watch) from failed
             state = describe(session.snapshot, read_checks(self._serving), compiled.tables)
-        truncated = bound.defaulted and bound.limit is not None and table.num_rows > bound.limit
-        if truncated:
-            table = table.slice(0, bound.limit)
+        table, truncated = cut(table, bound)
         return Result(
             query=bound.query,
             columns=columns,
@@ -97,12 +98,9 @@ class Engine:
         text = str(failed).split("\n\nLINE", 1)[0].strip()
         match failed:
             case duckdb.InterruptException() if watch.reason == "timeout":
-                return QueryTimeoutError(
-                    f"the query ran longer than {self._timeout:g} seconds and was stopped",
-                    suggestion="ask for fewer rows or a coarser granularity",
-                )
+                return timed_out(self._timeout)
             case duckdb.InterruptException():
-                return QueryCancelledError("the query was cancelled")
+                return was_cancelled()
             case duckdb.CatalogException():
                 return SourceUnavailableError(
                     f"the model reads something that is not among the served tables: {text}",

@@ -1,0 +1,50 @@
+"""What runs compiled queries: the served file, or a database of others."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from semantic.compile.compiled import CompiledQuery
+from semantic.compile.dialect import Dialect
+from semantic.engine.result import AnswerState, Result, ResultColumn
+from semantic.query.bound import BoundQuery
+
+
+class QueryEngine(Protocol):
+    """Runs queries that were compiled for its dialect. Safe to use from several threads."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """What its SQL is like."""
+        ...
+
+    def execute(
+        self,
+        compiled: CompiledQuery,
+        bound: BoundQuery,
+        columns: tuple[ResultColumn, ...],
+        *,
+        cancelled: threading.Event | None = None,
+    ) -> Result:
+        """Return the answer, from one state of the data.
+
+        Raises:
+            SnapshotError: nothing is in service.
+            SourceUnavailableError: the database or a table is not there.
+            QueryTimeoutError, QueryCancelledError: the query was stopped.
+            EngineError: the database refused or failed.
+        """
+        ...
+
+    def state(self, tables: tuple[str, ...] | None) -> AnswerState:
+        """Return the state of what is in service.
+
+        Raises:
+            SnapshotError, SourceUnavailableError: nothing can be asked.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close its connections."""
+        ...
