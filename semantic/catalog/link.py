@@ -8,7 +8,6 @@ from typing import TypeVar, cast
 
 from semantic.catalog.catalog import (
     Cube,
-    Expression,
     Hierarchy,
     Join,
     Relationship,
@@ -29,15 +28,21 @@ from semantic.spec.cube import (
 )
 from semantic.spec.pre_aggregation import PreAggregationSpec
 from semantic.spec.relation import check_relation, check_table
+from semantic.spec.sheet import DIALECT
 
 _Item = TypeVar(
     "_Item", PreAggregationSpec, DimensionSpec, MeasureSpec, SegmentSpec, JoinSpec, HierarchySpec
 )
 
 
-def link_cube(spec: CubeSpec, names: Mapping[str, CubeNames], problems: list[Problem]) -> Cube:
+def link_cube(
+    spec: CubeSpec,
+    names: Mapping[str, CubeNames],
+    problems: list[Problem],
+    dialect: str = DIALECT,
+) -> Cube:
     """Return the cube; what is wrong is added to `problems`, the cube is then for no use."""
-    resolver = Resolver(spec.name, names, problems)
+    resolver = Resolver(spec.name, names, problems, dialect=dialect)
     title = spec.labels.title or humanise(spec.name)
     _check_member_names(spec, problems)
     dimensions = {
@@ -60,14 +65,14 @@ def link_cube(spec: CubeSpec, names: Mapping[str, CubeNames], problems: list[Pro
         item.name: _link_hierarchy(item, resolver)
         for item in _unique(spec.hierarchies, "hierarchy", problems)
     }
-    table = check_table(spec.sql_table, problems) if spec.sql_table else None
-    relation = check_relation(spec.sql, problems) if spec.sql else None
-    tables = {*(table or ()), *(relation[1] if relation else ()), *resolver.tables}
+    table = check_table(spec.sql_table, problems, dialect) if spec.sql_table else None
+    relation = check_relation(spec.sql, problems, dialect) if spec.sql else None
+    tables = {*(table or ()), *(relation.tables if relation else ()), *resolver.tables}
     return Cube(
         name=spec.name,
         title=title,
         sql_table=spec.sql_table.value.strip() if spec.sql_table else None,
-        sql=Expression((relation[0],), spec.sql.span) if relation and spec.sql else None,
+        sql=resolver.resolve_relation(relation, spec.sql) if relation and spec.sql else None,
         dimensions=MappingProxyType(dimensions),
         measures=MappingProxyType(measures),
         segments=MappingProxyType(segments),

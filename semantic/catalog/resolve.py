@@ -18,19 +18,36 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 
 from semantic.catalog.catalog import (
+    Argument,
     ColumnReference,
+    ContextValue,
+    CubeSource,
     Expression,
     ExpressionPart,
+    FilterGroup,
+    FilterParameter,
+    LocalTime,
     MemberReference,
 )
 from semantic.catalog.join_graph import is_role
 from semantic.errors import Problem, Span, suggest
+from semantic.spec.context_references import (
+    ContextCall,
+    ContextFilterReference,
+    ContextReference,
+    FilterGroupReference,
+    FilterReference,
+    LocalTimeReference,
+    SourceReference,
+)
 from semantic.spec.cube import CubeSpec
 from semantic.spec.intervals import UNITS
 from semantic.spec.reader import NAME, Text
+from semantic.spec.relation import Relation
+from semantic.spec.sheet import DIALECT
 from semantic.spec.snippet import (
     OwnColumn,
     SnippetKind,
@@ -81,6 +98,7 @@ class Resolver:
     names: Mapping[str, CubeNames]
     problems: list[Problem]
     tables: set[str] = field(default_factory=set)
+    dialect: str = DIALECT
 
     def resolve(
         self, text: Text, usage: Usage, *, join: tuple[str, str] | None = None
@@ -90,7 +108,7 @@ class Resolver:
         `join` is a named join's name and cube, whose condition this is: both mean the role.
         """
         kind: SnippetKind = "aggregate" if usage == "aggregate" else "row"
-        snippet = check_snippet(text, kind, self.problems)
+        snippet = check_snippet(text, kind, self.problems, self.dialect)
         if snippet is None:
             return Expression((), text.span)
         self.tables.update(snippet.tables)
@@ -109,6 +127,8 @@ class Resolver:
                 case OwnColumn():
                     parts.append(ColumnReference(self.cube))
                     _add_text(parts, ".")
+                case SnippetReference(call=call) if call is not None:
+                    parts += self.resolve_call(call, text, part.offset)
                 case SnippetReference():
                     resolved = self._resolve(_renamed(part, join), text)
                     if resolved is None:
@@ -124,6 +144,65 @@ class Resolver:
                 "refer to measures and dimensions in braces",
             )
         return Expression(tuple(parts), text.span)
+
+    def resolve_relation(self, relation: Relation, text: Text) -> Expression:
+        """Return a cube's own SELECT as an expression."""
+        parts: list[ExpressionPart] = []
+        for part in relation.parts:
+            if isinstance(part, str):
+                _add_text(parts, part)
+            elif part.call is not None:
+                parts += self.resolve_call(part.call, text, part.offset)
+        return Expression(tuple(parts), text.span)
+
+    def resolve_call(self, call: ContextCall, text: Text, offset: int) -> list[ExpressionPart]:
+        """Return what a call in braces stands for; what is wrong is added to the problems."""
+        place = text.node.place(offset)
+        match call:
+            case SourceReference():
+                if call.cube in _OWN or call.cube in self.names:
+                    return [CubeSource(self.cube if call.cube in _OWN else call.cube)]
+                self._report(
+                    "unknown_cube", f"there is no cube `{call.cube}`", place,
+                    suggest(call.cube, self.names),
+                )  # fmt: skip
+                return []
+            case FilterReference():
+                found = self._filter_parameter(call, place)
+                return [] if found is None else [found]
+            case FilterGroupReference():
+                filters = (self._filter_parameter(item, place) for item in call.filters)
+                return [FilterGroup(tuple(item for item in filters if item is not None))]
+            case LocalTimeReference():
+                inner = Text(call.sql, text.node)
+                return [LocalTime(self.resolve(inner, "row"))]
+            case ContextReference():
+                return [ContextValue(call.path)]
+            case ContextFilterReference():
+                # A claim that is absent must not open the rows: nothing equals null.
+                return [f"({_checked(call.column)} = ", ContextValue(call.path), ")"]
+            case _ as unreachable:
+                assert_never(unreachable)
+
+    def _filter_parameter(self, call: FilterReference, place: Span) -> FilterParameter | None:
+        cube = self.cube if call.cube in _OWN else call.cube
+        if cube not in self.names:
+            self._report(
+                "unknown_cube", f"there is no cube `{cube}`", place, suggest(cube, self.names)
+            )
+            return None
+        kinds = self.names[cube].kinds
+        if kinds.get(call.member) not in {"dimension", "segment"}:
+            self._report(
+                "unknown_reference", f"{cube} has no dimension `{call.member}`", place,
+                suggest(call.member, kinds),
+            )  # fmt: skip
+            return None
+        template = tuple(
+            Argument(piece) if isinstance(piece, int) else _checked(piece)
+            for piece in call.template
+        )
+        return FilterParameter(cube, call.member, template, call.is_lambda)
 
     def resolve_member(self, text: Text, allowed: Collection[str]) -> MemberReference | None:
         """Return the member that a name stands for, with or without braces, `CUBE.` and a path."""
@@ -278,6 +357,11 @@ class Resolver:
 
     def _report(self, code: str, message: str, place: Span, suggestion: str | None = None) -> None:
         self.problems.append(Problem(code, message, place, suggestion))
+
+
+def _checked(sql: str) -> str:
+    """Return SQL of a template without what could swallow the SQL around it."""
+    return sql.replace("--", "- -").replace("/*", "/ *").replace(";", " ")
 
 
 def base_of(cube: str, names: Mapping[str, CubeNames]) -> str:

@@ -11,20 +11,23 @@ from dataclasses import dataclass
 from typing import Final
 
 from semantic.errors import Problem
+from semantic.spec.context_references import ContextCall, is_call, read_call
 from semantic.spec.reader import NAME, Text
 
-_CONTEXT: Final = frozenset(
-    {"FILTER_PARAMS", "FILTER_GROUP", "SECURITY_CONTEXT", "COMPILE_CONTEXT", "SQL_UTILS"}
-)
 _SHOWN: Final = 60
+_CALLS: Final = "write {FILTER_PARAMS.cube.member.filter('column')} or {cube.sql()}"
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A dotted name in braces, and where it stands in the snippet's text."""
+    """A dotted name in braces, and where it stands in the snippet's text.
+
+    With `call` it is no name: `path` is then only what messages show.
+    """
 
     path: tuple[str, ...]
     offset: int
+    call: ContextCall | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,17 @@ def scan_references(
                 start = position
             literal.append(text[position + 1])
             position += 2
+        elif character == "{" and is_call(text, position):
+            found = read_call(text, position)
+            if isinstance(found, str):
+                place = snippet.node.place(position)
+                problems.append(Problem("reference_syntax", found, place, _CALLS))
+                return None
+            flush()
+            call, end = found
+            shown = text[position + 1 : end - 1].strip()[:_SHOWN]
+            parts.append(Reference((shown,), position, call))
+            position = end
         elif character == "{":
             close = text.find("}", position)
             inside = text[position + 1 : close] if close >= 0 else text[position + 1 :]
@@ -91,8 +105,6 @@ def _check(inside: str, *, closed: bool) -> tuple[str, str, str | None] | None:
             "reference_syntax", f"`{{{shown}` is not closed", "write `\\{` for a literal brace",
         )  # fmt: skip
     names = [name.strip() for name in inside.split(".")]
-    if names[0] in _CONTEXT or names[-1] == "sql()":
-        return "unsupported", f"`{{{shown}}}` is not supported yet", None
     if not all(NAME.match(name) for name in names):
         return (
             "reference_syntax", f"`{{{shown}}}` is not a reference",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -11,16 +12,18 @@ from sqlglot.errors import SqlglotError
 
 from semantic.errors import Problem
 from semantic.spec.reader import Text
-from semantic.spec.references import LiteralText, scan_references
+from semantic.spec.references import LiteralText, Reference, scan_references
+from semantic.spec.sheet import DIALECT, Sheet, read_tables, table_name
 
-DIALECT: Final = "duckdb"
 MAXIMUM_RELATION: Final = 100_000
 _NAME_PARTS: Final = 3  # catalog, schema, table
 
 
-def check_table(text: Text, problems: list[Problem]) -> tuple[str, ...] | None:
+def check_table(
+    text: Text, problems: list[Problem], dialect: str = DIALECT
+) -> tuple[str, ...] | None:
     """Return the table that `sql_table` names, or None after adding what is wrong with it."""
-    found = _parse_table(text.value)
+    found = _parse_table(text.value, dialect)
     if found is None:
         problems.append(
             Problem(
@@ -34,23 +37,31 @@ def check_table(text: Text, problems: list[Problem]) -> tuple[str, ...] | None:
     return (found,)
 
 
-def check_relation(text: Text, problems: list[Problem]) -> tuple[str, tuple[str, ...]] | None:
-    """Return the SELECT without comments and the tables it reads, or None after adding why not."""
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A checked SELECT without comments: text and references, and the tables that it reads."""
+
+    parts: tuple[str | Reference, ...]
+    tables: tuple[str, ...]
+
+
+def check_relation(text: Text, problems: list[Problem], dialect: str = DIALECT) -> Relation | None:
+    """Return the SELECT, or None after adding what is wrong with it."""
     pieces = scan_references(text, problems)
     if pieces is None:
         return None
-    literals = [piece.text for piece in pieces if isinstance(piece, LiteralText)]
-    if len(literals) != len(pieces):
-        problems.append(
-            Problem(
-                "unsupported",
-                "references in the `sql` of a cube are not supported yet",
-                text.span,
-                "name the table itself",
+    for piece in pieces:
+        if isinstance(piece, Reference) and piece.call is None:
+            problems.append(
+                Problem(
+                    "invalid_reference",
+                    f"`{{{'.'.join(piece.path)}}}` is no relation: the `sql` of a cube stands alone",
+                    text.node.place(piece.offset),
+                    "name the table itself, or another cube's `{cube.sql()}`",
+                )
             )
-        )
-        return None
-    found = _parse_relation("".join(literals))
+            return None
+    found = _parse_relation(pieces, dialect)
     if isinstance(found, str):
         problems.append(Problem("sql_syntax", found, text.node.place(0)))
         return None
@@ -58,9 +69,9 @@ def check_relation(text: Text, problems: list[Problem]) -> tuple[str, tuple[str,
 
 
 @lru_cache(maxsize=16_384)
-def _parse_table(text: str) -> str | None:
+def _parse_table(text: str, dialect: str) -> str | None:
     try:
-        table = exp.maybe_parse(text, into=exp.Table, dialect=DIALECT)
+        table = exp.maybe_parse(text, into=exp.Table, dialect=dialect)
     except (SqlglotError, RecursionError):
         return None
     names = table.parts if isinstance(table, exp.Table) else []
@@ -68,17 +79,20 @@ def _parse_table(text: str) -> str | None:
     extra = {key for key, value in table.args.items() if value} - {"this", "db", "catalog"}
     if not plain or extra or not 0 < len(names) <= _NAME_PARTS:
         return None
-    return _table_name(table)
+    return table_name(table)
 
 
 @lru_cache(maxsize=16_384)
-def _parse_relation(text: str) -> str | tuple[str, tuple[str, ...]]:
+def _parse_relation(
+    pieces: tuple[LiteralText | Reference, ...], dialect_name: str
+) -> str | Relation:
     """Return the text and its tables, or what is wrong."""
-    if len(text) > MAXIMUM_RELATION:
+    sheet = Sheet(pieces, dialect_name)
+    if len(sheet.text) > MAXIMUM_RELATION:
         return f"`sql` is longer than {MAXIMUM_RELATION:,} characters"
-    dialect = Dialect.get_or_raise(DIALECT)
+    dialect = Dialect.get_or_raise(dialect_name)
     try:
-        statements = [tree for tree in dialect.parse(text) if tree is not None]
+        statements = [tree for tree in dialect.parse(sheet.text) if tree is not None]
     except SqlglotError as invalid:
         return f"`sql` is not SQL: {str(invalid).splitlines()[0]}"
     except RecursionError:
@@ -90,32 +104,26 @@ def _parse_relation(text: str) -> str | tuple[str, tuple[str, ...]]:
         return "`sql` of a cube has no bind parameters"
     if any(tree.find_all(exp.Insert, exp.Update, exp.Delete, exp.Create, exp.Drop, exp.Into)):
         return "`sql` of a cube only reads"
-    return strip_comments(text), read_tables(tree)
+    standing = {node.meta.get("start") for node in tree.find_all(exp.Identifier)}
+    for start, (_, reference) in sheet.references.items():
+        if start not in standing:
+            return f"`{{{reference.path[0]}}}` stands where no value can stand"
+    tables = tuple(name for name in read_tables(tree) if not sheet.is_placeholder(name))
+    return Relation(_cut(sheet), tables)
 
 
-def strip_comments(text: str) -> str:
-    """Return SQL with one space for whatever stands between two tokens, and no `;` at the end."""
-    pieces: list[str] = []
-    previous = 0
-    for token in Dialect.get_or_raise(DIALECT).tokenizer_class(dialect=DIALECT).tokenize(text):
-        if token.start > previous and pieces:
-            pieces.append(" ")
-        pieces.append(text[token.start : token.end + 1])
+def _cut(sheet: Sheet) -> tuple[str | Reference, ...]:
+    """Return the text with one space for whatever stands between tokens, and no `;` at the end."""
+    parts: list[str | Reference] = []
+    text, previous = "", 0
+    for token in sheet.tokens():
+        if token.start > previous and previous:
+            text += " "
+        if token.start in sheet.references:
+            parts += [text, sheet.references[token.start][1]]
+            text = ""
+        else:
+            text += sheet.text[token.start : token.end + 1]
         previous = token.end + 1
-    return "".join(pieces).rstrip("; ")
-
-
-def read_tables(tree: exp.Expr) -> tuple[str, ...]:
-    """Return the physical tables that a tree reads, without its own WITH names."""
-    named = {expression.alias_or_name.lower() for expression in tree.find_all(exp.CTE)}
-    found = (
-        _table_name(table)
-        for table in tree.find_all(exp.Table)
-        if isinstance(table.this, exp.Identifier)
-        and (table.args.get("db") or table.name.lower() not in named)
-    )
-    return tuple(sorted(set(found)))
-
-
-def _table_name(table: exp.Table) -> str:
-    return ".".join(part.name for part in table.parts)
+    parts.append(text.rstrip("; "))
+    return tuple(part for part in parts if part != "")

@@ -29,9 +29,10 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from semantic.errors import Problem
 from semantic.spec.aggregates import is_aggregate
+from semantic.spec.context_references import ContextCall, SourceReference
 from semantic.spec.reader import Text
 from semantic.spec.references import LiteralText, Reference, scan_references
-from semantic.spec.relation import DIALECT, read_tables
+from semantic.spec.sheet import DIALECT, Sheet, read_tables
 from semantic.spec.survey import Surveyed, survey
 
 MAXIMUM_SNIPPET: Final = 20_000
@@ -57,6 +58,7 @@ class SnippetReference:
     offset: int
     dotted: bool
     aggregated: bool
+    call: ContextCall | None = None
 
 
 SnippetPart = str | OwnColumn | SnippetReference
@@ -82,14 +84,16 @@ class _Fault:
     suggestion: str | None = None
 
 
-def check_snippet(text: Text, kind: SnippetKind, problems: list[Problem]) -> Snippet | None:
+def check_snippet(
+    text: Text, kind: SnippetKind, problems: list[Problem], dialect: str = DIALECT
+) -> Snippet | None:
     """Return the parts of a snippet, or None after adding what is wrong with it."""
     scanned: list[Problem] = []
     pieces = scan_references(text, scanned)
     if pieces is None:
         problems.extend(scanned)
         return None
-    found = _check(pieces, kind)
+    found = _check(pieces, kind, dialect)
     if isinstance(found, _Fault):
         place = text.node.place(found.offset)
         problems.append(Problem(found.code, found.message, place, found.suggestion))
@@ -98,11 +102,13 @@ def check_snippet(text: Text, kind: SnippetKind, problems: list[Problem]) -> Sni
 
 
 @lru_cache(maxsize=65_536)
-def _check(pieces: tuple[LiteralText | Reference, ...], kind: SnippetKind) -> Snippet | _Fault:
+def _check(
+    pieces: tuple[LiteralText | Reference, ...], kind: SnippetKind, dialect: str
+) -> Snippet | _Fault:
     simple = _check_simple(pieces)
     if simple is not None:
         return simple
-    sheet = _Sheet(pieces)
+    sheet = Sheet(pieces, dialect)
     if len(sheet.text) > MAXIMUM_SNIPPET:
         return _Fault("sql_syntax", "the snippet is too long", 0, f"{MAXIMUM_SNIPPET:,} at most")
     if _depth(sheet.text) > MAXIMUM_BRACKETS:
@@ -121,7 +127,7 @@ def _check_simple(pieces: tuple[LiteralText | Reference, ...]) -> Snippet | None
         ):
             reference = SnippetReference(path, offset, dotted=True, aggregated=False)
             return Snippet((reference, text.rstrip()), aggregates=False, loose_columns=True)
-        case (Reference(path=path, offset=offset),):
+        case (Reference(path=path, offset=offset, call=None),):
             reference = SnippetReference(path, offset, dotted=False, aggregated=False)
             return Snippet((reference,), aggregates=False, loose_columns=False)
     return None
@@ -139,39 +145,8 @@ _RESERVED: Final = frozenset(_TOKENIZER.KEYWORDS) | {
 }  # fmt: skip
 
 
-class _Sheet:
-    """The snippet with placeholders for its references, and the way back to the original."""
-
-    def __init__(self, pieces: Sequence[LiteralText | Reference]) -> None:
-        literal = "".join(piece.text for piece in pieces if isinstance(piece, LiteralText))
-        stem = "ducat_ref"
-        while stem in literal.lower():
-            stem += "_"
-        self.references: dict[int, tuple[int, Reference]] = {}  # start -> (end, reference)
-        self._origins: list[tuple[int, int]] = []
-        parts: list[str] = []
-        size = 0
-        for number, piece in enumerate(pieces):
-            self._origins.append((size, piece.offset))
-            if isinstance(piece, Reference):
-                name = f"{stem}{number}_"
-                self.references[size] = (size + len(name), piece)
-                parts.append(name)
-            else:
-                parts.append(piece.text)
-            size += len(parts[-1])
-        self.text = "".join(parts)
-
-    def original(self, position: int) -> int:
-        """Return the offset in the author's text of a position in the sheet."""
-        for start, offset in reversed(self._origins):
-            if start <= position:
-                return offset if start in self.references else offset + position - start
-        return 0
-
-
-def _parse(sheet: _Sheet) -> exp.Expr | _Fault:
-    dialect = Dialect.get_or_raise(DIALECT)
+def _parse(sheet: Sheet) -> exp.Expr | _Fault:
+    dialect = Dialect.get_or_raise(sheet.dialect)
     try:
         found = dialect.parse_into(exp.Condition, sheet.text)
     except ParseError as invalid:
@@ -187,9 +162,9 @@ def _parse(sheet: _Sheet) -> exp.Expr | _Fault:
     return trees[0]
 
 
-def _not_an_expression(sheet: _Sheet, invalid: ParseError) -> _Fault:
+def _not_an_expression(sheet: Sheet, invalid: ParseError) -> _Fault:
     try:
-        statements = Dialect.get_or_raise(DIALECT).parse(sheet.text)
+        statements = Dialect.get_or_raise(sheet.dialect).parse(sheet.text)
     except SqlglotError:
         statements = []
     detail = invalid.errors[0] if invalid.errors else {}
@@ -215,8 +190,8 @@ def _position(text: str, line: object, column: object) -> int:
     return sum(len(before) + 1 for before in lines[: line - 1]) + column
 
 
-def _outside_strings(sheet: _Sheet) -> str:
-    tokens = _TOKENIZER(dialect=DIALECT).tokenize(sheet.text)
+def _outside_strings(sheet: Sheet) -> str:
+    tokens = sheet.tokens()
     return "".join(token.text for token in tokens if token.token_type.name == "SEMICOLON")
 
 
@@ -231,7 +206,7 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _cut(sheet: _Sheet, tree: exp.Expr, kind: SnippetKind) -> Snippet | _Fault:
+def _cut(sheet: Sheet, tree: exp.Expr, kind: SnippetKind) -> Snippet | _Fault:
     """Look through the tree for what is refused, then cut the sheet at the places found."""
     places = survey(tree)
     if places is None:
@@ -244,8 +219,7 @@ def _cut(sheet: _Sheet, tree: exp.Expr, kind: SnippetKind) -> Snippet | _Fault:
         for place in places
         if isinstance(place.node, exp.Identifier)
         and place.node.meta.get("start") in sheet.references
-        and isinstance(place.node.parent, exp.Column)
-        and place.node.parent.parts[0] is place.node
+        and _may_stand(place.node, sheet.references[place.node.meta["start"]][1])
     }
     for start, (_, reference) in sheet.references.items():
         if start not in seen:
@@ -267,14 +241,24 @@ def _cut(sheet: _Sheet, tree: exp.Expr, kind: SnippetKind) -> Snippet | _Fault:
             if position is None:
                 return _Fault("sql_syntax", f"`{column.name}` cannot be located", 0)
             bare.add(position)
+        if position in sheet.references and sheet.references[position][1].call is not None:
+            continue  # a condition or a claim: neither is a column
         value = referred and len(column.parts) == 1
         loose = loose or not (value or place.aggregated or (place.nested and not referred))
     aggregates = any(is_aggregate(place.node) and not place.nested for place in places)
-    return Snippet(_parts(sheet, seen, bare), aggregates, loose, read_tables(tree))
+    tables = tuple(name for name in read_tables(tree) if not sheet.is_placeholder(name))
+    return Snippet(_parts(sheet, seen, bare), aggregates, loose, tables)
+
+
+def _may_stand(node: exp.Identifier, reference: Reference) -> bool:
+    """Whether a reference stands where its value can: a relation in FROM, others as an operand."""
+    if isinstance(reference.call, SourceReference):
+        return isinstance(node.parent, exp.Table)
+    return isinstance(node.parent, exp.Column) and node.parent.parts[0] is node
 
 
 def _find_refused(
-    sheet: _Sheet, tree: exp.Expr, places: Sequence[Surveyed], kind: SnippetKind
+    sheet: Sheet, tree: exp.Expr, places: Sequence[Surveyed], kind: SnippetKind
 ) -> _Fault | None:
     if isinstance(tree, exp.Star | exp.Tuple) or (
         isinstance(tree, exp.Column) and isinstance(tree.this, exp.Star)
@@ -309,7 +293,7 @@ def _find_refused(
     return None
 
 
-def _offset(sheet: _Sheet, node: exp.Expr) -> int:
+def _offset(sheet: Sheet, node: exp.Expr) -> int:
     starts = [start for part in node.walk() if isinstance(start := part.meta.get("start"), int)]
     return sheet.original(min(starts)) if starts else 0
 
@@ -320,7 +304,7 @@ def _function_name(node: exp.Expr) -> str:
     return f"{node.sql_name()}()" if isinstance(node, exp.Func) else "aggregate"
 
 
-def _parts(sheet: _Sheet, seen: dict[int, bool], columns: set[int]) -> tuple[SnippetPart, ...]:
+def _parts(sheet: Sheet, seen: dict[int, bool], columns: set[int]) -> tuple[SnippetPart, ...]:
     parts: list[SnippetPart] = []
     text: list[str] = []
 
@@ -331,13 +315,17 @@ def _parts(sheet: _Sheet, seen: dict[int, bool], columns: set[int]) -> tuple[Sni
         parts.append(part)
 
     previous = 0
-    for token in _TOKENIZER(dialect=DIALECT).tokenize(sheet.text):
+    for token in sheet.tokens():
         if token.start > previous and previous:
             text.append(" ")  # what was between: white space or a comment
         if token.start in sheet.references:
             end, reference = sheet.references[token.start]
             dotted = sheet.text[end : end + 100].lstrip().startswith(".")
-            add(SnippetReference(reference.path, reference.offset, dotted, seen[token.start]))
+            add(
+                SnippetReference(
+                    reference.path, reference.offset, dotted, seen[token.start], reference.call
+                )
+            )
         else:
             if token.start in columns:
                 add(OwnColumn())

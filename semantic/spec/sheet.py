@@ -1,0 +1,76 @@
+"""SQL with references, as one text that sqlglot can read, and the way back to what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.tokenizer_core import Token
+
+from semantic.spec.references import LiteralText, Reference
+
+DIALECT: Final = "duckdb"
+"""The SQL of a model, when nothing else is said: that of the engine that runs it."""
+
+
+class Sheet:
+    """The snippet with placeholders for its references, and the way back to the original."""
+
+    def __init__(self, pieces: Sequence[LiteralText | Reference], dialect: str = DIALECT) -> None:
+        self.dialect = dialect
+        literal = "".join(piece.text for piece in pieces if isinstance(piece, LiteralText))
+        stem = "ducat_ref"
+        while stem in literal.lower():
+            stem += "_"
+        self.references: dict[int, tuple[int, Reference]] = {}  # start -> (end, reference)
+        self._origins: list[tuple[int, int]] = []
+        parts: list[str] = []
+        size = 0
+        for number, piece in enumerate(pieces):
+            self._origins.append((size, piece.offset))
+            if isinstance(piece, Reference):
+                name = f"{stem}{number}_"
+                self.references[size] = (size + len(name), piece)
+                parts.append(name)
+            else:
+                parts.append(piece.text)
+            size += len(parts[-1])
+        self.text = "".join(parts)
+
+    def original(self, position: int) -> int:
+        """Return the offset in the author's text of a position in the sheet."""
+        for start, offset in reversed(self._origins):
+            if start <= position:
+                return offset if start in self.references else offset + position - start
+        return 0
+
+    def is_placeholder(self, name: str) -> bool:
+        """Whether a table's name is that of a placeholder."""
+        return any(self.text[start:end] == name for start, (end, _) in self.references.items())
+
+    def tokens(self) -> list[Token]:
+        """Return the tokens of the text."""
+        return (
+            Dialect.get_or_raise(self.dialect)
+            .tokenizer_class(dialect=self.dialect)
+            .tokenize(self.text)
+        )
+
+
+def read_tables(tree: exp.Expr) -> tuple[str, ...]:
+    """Return the physical tables that a tree reads, without its own WITH names."""
+    named = {expression.alias_or_name.lower() for expression in tree.find_all(exp.CTE)}
+    found = (
+        table_name(table)
+        for table in tree.find_all(exp.Table)
+        if isinstance(table.this, exp.Identifier)
+        and (table.args.get("db") or table.name.lower() not in named)
+    )
+    return tuple(sorted(set(found)))
+
+
+def table_name(table: exp.Table) -> str:
+    """Return a table's name with its schema."""
+    return ".".join(part.name for part in table.parts)
