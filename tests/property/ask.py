@@ -16,12 +16,17 @@ from semantic.query.from_json import parse_json
 from semantic.service import SemanticLayer
 from tests.golden.queries.layer import open_layer
 from tests.property.compare import find_difference
-from tests.property.evaluate import TooLarge, answer
+from tests.property.evaluate import Answer, TooLarge, answer
 from tests.property.model import World
 from tests.property.model_text import write_model, write_seed
 from tests.property.queries import Asked, write_query
 from tests.property.trees import Refused
 
+# What no caller may ever see.
+DEFECTS: Final = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError,
+    ValueError,
+)  # fmt: skip
 NOW: Final = datetime(2024, 6, 15, 12, tzinfo=UTC)
 # What may be refused although the rules give an answer: code and a part of the message; and why.
 ALLOWED: Final[tuple[tuple[str, str, str], ...]] = ()
@@ -39,6 +44,12 @@ class Outcome:
     found: str = ""
 
 
+class TracebackError(DucatError):
+    """Ducat failed with an exception that is none of its own: always a difference."""
+
+    code = "traceback"
+
+
 class Session:
     """A layer over a world, as long as it is asked."""
 
@@ -53,9 +64,11 @@ class Session:
             DucatError: it refused.
         """
         query = parse_json(write_query(asked))
-        found: list[dict[str, Any]] = self._layer.load(
-            query, SecurityContext(), now=NOW
-        ).table.to_pylist()
+        try:
+            result = self._layer.load(query, SecurityContext(), now=NOW)
+        except DEFECTS as defect:
+            raise TracebackError(f"{type(defect).__name__}: {defect}") from defect
+        found: list[dict[str, Any]] = result.table.to_pylist()
         return found
 
     def sql(self, asked: Asked) -> str:
@@ -65,6 +78,8 @@ class Session:
             compiled = self._layer.compile(query, SecurityContext(), now=NOW)
         except DucatError as refused:
             return f"-- {refused.code}: {refused}"
+        except DEFECTS as defect:
+            return f"-- {type(defect).__name__}: {defect}"
         return f"{compiled.sql}\n-- {compiled.values}"
 
 
@@ -87,6 +102,10 @@ def judge(session: Session, asked: Asked) -> Outcome:
         return Outcome("passed over")
     except Refused as refused:
         return _judge_refusal(session, asked, refused.codes)
+    return _judge_answer(session, asked, expected)
+
+
+def _judge_answer(session: Session, asked: Asked, expected: Answer) -> Outcome:
     wanted = "\n".join(map(str, expected.rows))
     try:
         found = session.ask(asked)

@@ -6,6 +6,7 @@ no answer. `Answer.refusable` holds the codes with which refusing is right altho
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,8 +79,9 @@ def answer(world: World, asked: Asked) -> Answer:
 class Evaluator:
     """The evaluation of one query."""
 
-    def __init__(self, world: World, asked: Asked) -> None:
+    def __init__(self, world: World, asked: Asked, *, inner: bool = False) -> None:
         self.world = world
+        self.inner = inner
         self.asked = asked
         self.joins = {cube.name: {join.target: join for join in cube.joins} for cube in world.cubes}
         self.refusable: set[str] = set()
@@ -92,6 +94,7 @@ class Evaluator:
         self.conditions, self.having = self._conditions()
         self.tables = {table.name: table for table in world.tables}
         self._rows: dict[str, list[Row]] = {}
+        self._sub_queries: dict[Name, dict[Key, Value]] = {}
 
     # ------------------------------------------------------------------ the query
 
@@ -99,6 +102,10 @@ class Evaluator:
         """Return the rows of the query."""
         if self.asked.ungrouped:
             return self._ungrouped()
+        return self._finish(self.evaluate_groups())
+
+    def evaluate_groups(self) -> dict[Key, dict[Name, Value]]:
+        """Return the measures that rows are read for, in each group (rules 1 to 4)."""
         leaves = {
             (leaf.cube, leaf.item.name): leaf
             for place in self._measures_asked()
@@ -116,7 +123,15 @@ class Evaluator:
             for name, leaf in leaves.items():
                 if name not in values:
                     values[name] = self._aggregate(leaf, [])
-        return self._finish(groups)
+        return groups
+
+    def trees(self) -> dict[Name, Tree]:
+        """Return the tree of each measure that rows are read for."""
+        leaves = [leaf for place in self._measures_asked() for leaf in self._leaves(place)]
+        found: dict[Name, Tree] = {
+            (leaf.cube, leaf.item.name): self._find_leaf_tree(leaf, leaves)[0] for leaf in leaves
+        }
+        return found or {("", ""): self._tree([], self.conditions)}
 
     def _finish(self, groups: Mapping[Key, Mapping[Name, Value]]) -> Answer:
         """Compute calculated measures, choose among groups, name the columns."""
@@ -265,6 +280,7 @@ class Evaluator:
             *(item.place for item in self.grouping if item.granularity is not None),
         ]
         for place in mentioned:
+            self._prepare_sub_queries(place.cube, place.item)
             cubes.update(dict.fromkeys(self._cubes(place.cube, place.item)))
             if len(place.path) > 1:
                 paths[place.path] = None
@@ -274,8 +290,21 @@ class Evaluator:
     def _cubes(self, cube: str, item: Dimension | Measure | Segment) -> Iterator[str]:
         """Yield the cubes whose rows a member reads, its own first."""
         yield cube
+        if not (isinstance(item, Dimension) and item.sub_query):
+            for expression in expressions_of(item):
+                yield from self._cubes_in(expression)
+
+    def _prepare_sub_queries(self, cube: str, item: Dimension | Measure | Segment) -> None:
+        """Evaluate the sub-queries that a member reads, so that what they refuse is refused."""
+        if isinstance(item, Dimension) and item.sub_query:
+            self._sub_query(self.world.cube[cube], item)
+            return
         for expression in expressions_of(item):
-            yield from self._cubes_in(expression)
+            for part in walk(expression):
+                if isinstance(part, Member):
+                    found = self.world.item(part.cube, part.name)
+                    if not isinstance(found, Measure):
+                        self._prepare_sub_queries(part.cube, found)
 
     def _cubes_in(self, expression: Expression) -> Iterator[str]:
         for part in walk(expression):
@@ -309,10 +338,14 @@ class Evaluator:
         hubs = [] if not leaves else [other.cube for other in leaves]
         for more in ([], hubs) if hubs else ([],):
             try:
-                return self._tree([leaf], conditions, more)
+                tree = self._tree([leaf], conditions, more)
             except Refused as refused:
                 if "no_join_path" not in refused.codes:
                     raise
+            else:
+                if more and self.inner:  # what stands beside a measure there, is not said
+                    self.refusable.add("no_join_path")
+                return tree
         return None
 
     # ------------------------------------------------------------------ rules 2 and 3
@@ -404,11 +437,67 @@ class Evaluator:
     # ------------------------------------------------------------------ members
 
     def _reader(self, cube: Cube, item: Dimension) -> Callable[[Joined], Value]:
-        del cube
         sql = item.sql
+        if item.sub_query:
+            return lambda row: self._read_sub_query(cube, item, row)
         if isinstance(sql, Case):
             return lambda row: self._choose(sql, row)
         return lambda row: evaluate_row(sql, row, self.dimensions)
+
+    def _read_sub_query(self, cube: Cube, item: Dimension, row: Joined) -> Value:
+        """Return what measures are in the group of a row's key; null where there is no such group."""
+        if row[cube.name] is None:
+            return None
+        key = tuple(self.dimensions[cube.name, part.name](row) for part in cube.key)
+        return self._sub_query(cube, item).get(key)
+
+    def _sub_query(self, cube: Cube, item: Dimension) -> dict[Key, Value]:
+        name = (cube.name, item.name)
+        if name not in self._sub_queries:
+            assert not isinstance(item.sql, Case)
+            self._sub_queries[name] = self._evaluate_sub_query(cube, item, item.sql)
+        return self._sub_queries[name]
+
+    def _evaluate_sub_query(self, cube: Cube, item: Dimension, sql: Expression) -> dict[Key, Value]:
+        measures = {f"{part.cube}.{part.name}" for part in walk(sql) if isinstance(part, Member)}
+        inner = Asked(
+            measures=tuple(sorted(measures)),
+            dimensions=tuple(f"{cube.name}.{part.name}" for part in cube.key),
+            order=(),
+            timezone=self.asked.timezone,
+        )
+        if item.propagates:
+            inner = dataclasses.replace(inner, **self._propagated(f"{cube.name}.{item.name}"))
+        evaluator = Evaluator(self.world, inner, inner=True)
+        groups = evaluator.evaluate_groups()
+        self.refusable |= evaluator.refusable
+        return {key: evaluator.calculate_sql(sql, leaves) for key, leaves in groups.items()}
+
+    def _propagated(self, own: str) -> dict[str, Any]:
+        """Return the row conditions of the query, but those that are about `own`."""
+        filters = []
+        for item in self.asked.filters:
+            names = list(members_in(item))
+            about_rows = isinstance(self.world.places[names[0]].item, Dimension)
+            if about_rows and not any(own in self._names_below(name) for name in names):
+                filters.append(item)
+        times = tuple(
+            dataclasses.replace(item, granularity=None)
+            for item in self.asked.times
+            if item.range is not None and own not in self._names_below(item.member)
+        )
+        segments = tuple(name for name in self.asked.segments if own not in self._names_below(name))
+        return {"filters": tuple(filters), "segments": segments, "times": times}
+
+    def _names_below(self, member: str) -> set[str]:
+        """Return the members of cubes that a member is made of, itself among them."""
+        place = self.world.places[member]
+        found = {f"{place.cube}.{place.item.name}"}
+        for expression in expressions_of(place.item):
+            for part in walk(expression):
+                if isinstance(part, Member):
+                    found |= self._names_below(f"{part.cube}.{part.name}")
+        return found
 
     def _choose(self, case: Case, row: Joined) -> Value:
         chosen = case.otherwise
@@ -462,9 +551,10 @@ class Evaluator:
         if (place.cube, item.name) in leaves:
             return leaves[place.cube, item.name]
         assert item.sql is not None
-        return self._calculate_sql(item.sql, leaves)
+        return self.calculate_sql(item.sql, leaves)
 
-    def _calculate_sql(self, item: Expression, leaves: Mapping[Name, Value]) -> Value:
+    def calculate_sql(self, item: Expression, leaves: Mapping[Name, Value]) -> Value:
+        """Return what is computed from the measures of one group."""
         match item:
             case Member():
                 found = self.world.item(item.cube, item.name)
@@ -473,7 +563,7 @@ class Evaluator:
                 return item.value
             case Call():
                 return apply(
-                    item.name, [self._calculate_sql(part, leaves) for part in item.operands]
+                    item.name, [self.calculate_sql(part, leaves) for part in item.operands]
                 )
             case _:
                 raise TypeError(item)

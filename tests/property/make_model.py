@@ -68,6 +68,7 @@ def make_world(random: Random) -> World:
         if cube.key:
             others = [other for other in reached[name] if other != name]
             cubes[name] = _with_calculated(random, cubes, name, others)
+    _add_sub_queries(random, cubes, reached)
     world = World(schema.tables, tuple(cubes.values()))
     views = tuple(view for view in [_make_view(random, world)] if view is not None)
     return dataclasses.replace(world, views=views)
@@ -286,6 +287,39 @@ def _with_calculated(random: Random, cubes: dict[str, Cube], own: str, others: l
                 test = call(">", left, right)
                 made.append(Measure(name, "boolean", test, values="boolean"))
     return dataclasses.replace(cube, measures=(*cube.measures, *made))
+
+
+def _add_sub_queries(random: Random, cubes: dict[str, Cube], reached: dict[str, list[str]]) -> None:
+    for name in list(cubes):
+        near = [other for other in cubes if other in reached[name] or name in reached[other]]
+        near.remove(name)
+        if cubes[name].key and near and random.random() < 0.3:
+            cubes[name] = _with_sub_query(random, cubes, name, near)
+
+
+def _with_sub_query(random: Random, cubes: dict[str, Cube], own: str, near: list[str]) -> Cube:
+    """Add a dimension over another cube's measure, and members over that dimension."""
+    cube = cubes[own]
+    of = cubes[random.choice(near)]
+    usable = [item for item in of.measures if not item.name.startswith("over")]
+    measure = random.choice(usable)
+    made = Dimension(
+        "sub",
+        measure.values,
+        Member(of.name, measure.name),
+        sub_query=True,
+        propagates=random.random() < 0.3,
+    )
+    dimensions, measures = [made], list(cube.measures)
+    if measure.values == "number":
+        test = call(">", Member(own, "sub"), Constant(1))
+        dimensions.append(Dimension("band", "string", Case(((test, "many"),), "few")))
+        measures.append(Measure("over_sum", "sum", Member(own, "sub")))
+        measures.append(Measure("over_max", "max", Member(own, "sub", bare=True)))
+        measures.append(Measure("over_count", "count", None, (test,)))
+    return dataclasses.replace(
+        cube, dimensions=(*cube.dimensions, *dimensions), measures=tuple(measures)
+    )
 
 
 # -------------------------------------------------------------------------- views

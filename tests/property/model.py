@@ -41,13 +41,17 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """A dimension. With `sub_query`, `sql` is a measure of another cube."""
+    """A dimension. With `sub_query`, `sql` is about measures, which are grouped by the cube's key.
+
+    With `propagates`, the conditions of the query hold for these measures too.
+    """
 
     name: str
     type: DimensionType
     sql: Expression | Case
     primary_key: bool = False
     sub_query: bool = False
+    propagates: bool = False
 
 
 @dataclass(frozen=True, slots=True)

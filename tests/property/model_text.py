@@ -67,6 +67,8 @@ def _dimension(item: Dimension, own: str) -> dict[str, Any]:
         found |= {"primary_key": True, "public": True}
     if item.sub_query:
         found["sub_query"] = True
+    if item.propagates:
+        found["propagate_filters_to_sub_query"] = True
     return found
 
 
