@@ -16,7 +16,6 @@ from semantic.catalog.catalog import Catalog, DimensionType, MeasureType
 from semantic.catalog.load import ModelLoader
 from semantic.compile.compiled import CompiledQuery
 from semantic.compile.statement import compile_plan
-from semantic.engine.engine import QueryEngine
 from semantic.engine.execute import Engine
 from semantic.engine.query_engine import QueryEngine
 from semantic.engine.result import AnswerState, Result, ResultColumn

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 
 from semantic.compile.compiled import CompiledQuery
 from semantic.compile.dialect import DUCKDB, Dialect
-from semantic.compile.dialect import DUCKDB, Dialect
 from semantic.engine.deadline import Watch, Watchdog
 from semantic.engine.result import AnswerState, Result, ResultColumn
 from semantic.engine.served import ServedDatabase
