@@ -16,6 +16,7 @@ from semantic.catalog.join_graph import JoinGraph
 from semantic.errors import Span
 
 if TYPE_CHECKING:
+    from semantic.catalog.policy import AccessPolicy
     from semantic.catalog.pre_aggregation import PreAggregation
 
 MeasureType = Literal[
@@ -426,6 +427,7 @@ class Cube:
     calendar: bool = False
     role_of: str | None = None  # the cube that this one is a role of
     pre_aggregations: tuple[PreAggregation, ...] = ()
+    policies: tuple[AccessPolicy, ...] = ()  # none: everyone may see what is public
 
     @property
     def primary_key(self) -> tuple[Dimension, ...]:
@@ -492,6 +494,7 @@ class View:
     public: bool = True
     meta: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     span: Span | None = None
+    policies: tuple[AccessPolicy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
