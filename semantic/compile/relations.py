@@ -1,4 +1,6 @@
-"""Relations to CTEs. Each has its keys as `_k0`, `_k1`, … and its measures as `_v0`, `_v1`, …
+"""Relations to CTEs.
+
+Each has its keys as `_k0`, `_k1`, ... and its measures as `_v0`, `_v1`, ...
 
 What PostgreSQL and DuckDB both take decides the form: groups are put together by UNION ALL and
 GROUP BY, which treats null as a group like any other, where a FULL JOIN could not; a null among
@@ -10,6 +12,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from semantic.catalog.catalog import Expression, Measure, SwitchExpression
+from semantic.compile.aggregates import aggregate, operand
 from semantic.compile.scope import Scope
 from semantic.compile.windows import write_roll
 from semantic.compile.writer import KeyName, Placed, Writer, key_column, value_column
@@ -298,31 +301,6 @@ class StageScope(Scope):
             if name[:2] == (dimension.cube, dimension.name):  # type: ignore[attr-defined]
                 return f"{self._alias}.{column}"
         raise InternalError("a stage reads a dimension that is no key of it")
-
-
-def operand(scope: Scope, leaf: Measure) -> str:
-    """Return what a typed leaf aggregates in one row; null where its filters do not hold."""
-    if isinstance(leaf.sql, Expression):
-        text = f"({scope.expression(leaf.sql)})"
-    elif leaf.type == "count":
-        text = "1"
-    else:
-        raise InternalError(f"{leaf.cube}.{leaf.name} has no sql")
-    if leaf.filters:
-        conditions = " AND ".join(f"({scope.expression(item)})" for item in leaf.filters)
-        text = f"CASE WHEN {conditions} THEN {text} END"
-    return text
-
-
-def aggregate(kind: str, text: str) -> str:
-    """Return the aggregate of a measure's type."""
-    match kind:
-        case "count_distinct" | "count_distinct_approx":
-            return f"count(DISTINCT {text})"
-        case "sum" | "avg" | "min" | "max" | "count":
-            return f"{kind}({text})"
-        case _:
-            return text
 
 
 def _select(listed: list[str], body: str, keys: int) -> str:

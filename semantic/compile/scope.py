@@ -8,11 +8,10 @@ facts are joined to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import assert_never
 
 from semantic.catalog.catalog import (
-    Argument,
     CaseExpression,
     ColumnReference,
     ContextValue,
@@ -29,17 +28,17 @@ from semantic.catalog.catalog import (
     SwitchExpression,
 )
 from semantic.compile.conditions import Conditions, Operand
+from semantic.compile.filter_parameters import (
+    write_context_value,
+    write_filter_group,
+    write_filter_parameter,
+)
 from semantic.compile.writer import Placed, Writer
-from semantic.errors import InternalError, QueryError, UnsupportedError
+from semantic.errors import InternalError, UnsupportedError
 from semantic.plan.lineage import find_item, is_computed
 from semantic.plan.nodes import Attachment, GroupKey, Rows, Shift, Step
 from semantic.query.bound import (
-    AllOf,
-    AnyOf,
-    Condition,
     DimensionUse,
-    InSegment,
-    SegmentUse,
     Use,
 )
 from semantic.spec.intervals import parse_interval
@@ -51,10 +50,10 @@ Place = Callable[[Attachment], Placed]
 class Scope:
     """Writes members over `rows`. `place` writes the relation of an attachment."""
 
-    __slots__ = ("_aliases", "_calendar", "_place", "_rows", "_writer")
+    __slots__ = ("_aliases", "_calendar", "_place", "_rows", "writer")
 
     def __init__(self, writer: Writer, rows: Rows, place: Place) -> None:
-        self._writer = writer
+        self.writer = writer
         self._rows = rows
         self._place = place
         self._aliases: dict[tuple[str, str], tuple[str, Placed]] = {}
@@ -89,13 +88,13 @@ class Scope:
 
     def conditions(self) -> Conditions:
         """Return what writes conditions over these rows."""
-        return Conditions(self._writer, self._operand, self.segment)
+        return Conditions(self.writer, self.operand, self.segment)
 
     def _relation(self, cube: str) -> str:
-        return f"{self._cube_source(cube)} AS {self._writer.dialect.quote_name(cube)}"
+        return f"{self._cube_source(cube)} AS {self.writer.dialect.quote_name(cube)}"
 
     def _cube_source(self, cube: str) -> str:
-        item = self._writer.catalog.cubes[cube]
+        item = self.writer.catalog.cubes[cube]
         if item.sql_table is not None:
             return item.sql_table
         if item.sql is None:
@@ -134,7 +133,7 @@ class Scope:
         placed = self._place(attachment)
         alias = f"_a{len(self._aliases)}"
         self._aliases[attachment.dimension.cube, attachment.dimension.name] = (alias, placed)
-        equal = self._writer.dialect.null_safe_equal
+        equal = self.writer.dialect.null_safe_equal
         matching = " AND ".join(
             equal(f"{alias}.{placed.keys[key.name]}", self.key(key)) for key in attachment.keys
         )
@@ -150,7 +149,7 @@ class Scope:
         return self._period(dimension, key.granularity)
 
     def _period(self, dimension: Dimension, granularity: str | None) -> str:
-        dialect = self._writer.dialect
+        dialect = self.writer.dialect
         custom = next((item for item in dimension.granularities if item.name == granularity), None)
         if custom is not None and custom.sql is not None:
             return f"({self.expression(custom.sql)})"
@@ -163,15 +162,15 @@ class Scope:
         interval = tuple((parse_interval(custom.interval or "") or {}).items())
         parts = tuple((amount, unit) for unit, amount in interval)
         if custom.origin is not None:
-            return self._writer.dialect.bin(local, parts, custom.origin)
+            return self.writer.dialect.bin(local, parts, custom.origin)
         offset = tuple(
             (amount, unit) for unit, amount in (parse_interval(custom.offset or "") or {}).items()
         )
-        return self._writer.dialect.bin_with_offset(local, parts, offset)
+        return self.writer.dialect.bin_with_offset(local, parts, offset)
 
     def local(self, dimension: Dimension) -> str:
         """Return a time as the query's wall clock shows it, shifted."""
-        writer = self._writer
+        writer = self.writer
         text = writer.dialect.local_time(self._stored(dimension), writer.timezone)
         return self._shifted(dimension, text)
 
@@ -179,7 +178,7 @@ class Scope:
         for shift in self._shifts(dimension):
             parts = parse_interval(shift.interval or "") or {}
             moved = tuple((amount, unit) for unit, amount in parts.items())
-            text = self._writer.dialect.add(text, moved, shift.sign)
+            text = self.writer.dialect.add(text, moved, shift.sign)
         return text
 
     def _shifts(self, dimension: Dimension) -> list[Shift]:
@@ -192,13 +191,13 @@ class Scope:
     def dimension(self, dimension: Dimension) -> str:
         """Return a dimension's SQL, masked when it has to be; times as they are stored."""
         name = (dimension.cube, dimension.name)
-        if name not in self._writer.masks:
+        if name not in self.writer.masks:
             return self._stored(dimension)
         mask = self.mask(dimension)
-        unless = self._writer.masks[name]
+        unless = self.writer.masks[name]
         if unless is None:
             return mask
-        holds = Conditions(self._writer, self._bare, self.segment).render(unless)
+        holds = Conditions(self.writer, self._bare, self.segment).render(unless)
         return f"(CASE WHEN {holds} THEN {self._stored(dimension)} ELSE {mask} END)"
 
     def _bare(self, use: Use) -> Operand:
@@ -215,7 +214,7 @@ class Scope:
             case _ if mask.sql is not None:
                 return f"({self.expression(mask.sql)})"
             case _:
-                return literal(self._writer, mask.value)
+                return literal(self.writer, mask.value)
 
     def _stored(self, dimension: Dimension) -> str:
         for shift in self._calendar:
@@ -223,12 +222,15 @@ class Scope:
                 self._calendar.remove(shift)
                 return self._moved(dimension, shift)
         measure = None
-        if is_computed(self._writer.catalog, dimension):
+        if is_computed(self.writer.catalog, dimension):
             found = self._aliases.get((dimension.cube, dimension.name))
             if found is None:
                 raise InternalError(f"{dimension.cube}.{dimension.name} is not attached")
             alias, placed = found
             measure = self.reader(alias, placed)
+        return self._own_sql(dimension, measure)
+
+    def _own_sql(self, dimension: Dimension, measure: RenderMeasure | None) -> str:
         match dimension.sql:
             case Expression():
                 return f"({self.expression(dimension.sql, measure)})"
@@ -237,12 +239,12 @@ class Scope:
             case SwitchExpression():
                 return self.switch(dimension.sql, measure)
             case None if dimension.latitude is not None and dimension.longitude is not None:
-                cast = self._writer.dialect.cast_text
+                cast = self.writer.dialect.cast_text
                 latitude = cast(f"({self.expression(dimension.latitude)})")
                 longitude = cast(f"({self.expression(dimension.longitude)})")
                 return f"({latitude} || ',' || {longitude})"
             case None if dimension.type == "switch":
-                return f"{_switch_alias(self._writer, dimension)}._value"
+                return f"{_switch_alias(self.writer, dimension)}._value"
             case None:
                 raise InternalError(f"{dimension.cube}.{dimension.name} has no sql")
             case _ as unreachable:
@@ -253,7 +255,7 @@ class Scope:
             return f"({self.expression(shift.moved)})"
         parts = parse_interval(shift.interval or "") or {}
         moved = tuple((amount, unit) for unit, amount in parts.items())
-        return self._writer.dialect.add(self._stored(dimension), moved, -shift.sign)
+        return self.writer.dialect.add(self._stored(dimension), moved, -shift.sign)
 
     def segment(self, segment: Segment) -> str:
         """Return a segment's condition."""
@@ -282,33 +284,33 @@ class Scope:
                 case str():
                     parts.append(part)
                 case ColumnReference():
-                    parts.append(self._writer.dialect.quote_name(part.cube))
+                    parts.append(self.writer.dialect.quote_name(part.cube))
                 case MemberReference():
                     parts.append(self._member(part, measure))
                 case CubeSource():
                     parts.append(self._subselect(part.cube))
                 case FilterParameter():
-                    parts.append(self._filter_parameter(part, self._rows.conditions))
+                    parts.append(write_filter_parameter(self, part, self._rows.conditions))
                 case FilterGroup():
-                    parts.append(self._filter_group(part))
+                    parts.append(write_filter_group(self, part, self._rows.conditions))
                 case LocalTime():
                     inner = f"({self.expression(part.expression, measure)})"
-                    local = self._writer.dialect.local_time(inner, self._writer.timezone)
+                    local = self.writer.dialect.local_time(inner, self.writer.timezone)
                     parts.append(local)
                 case ContextValue():
-                    parts.append(self._context_value(part))
+                    parts.append(write_context_value(self.writer, part))
                 case _ as unreachable:
                     assert_never(unreachable)
         return "".join(parts)
 
     def _subselect(self, cube: str) -> str:
-        item = self._writer.catalog.cubes[cube]
+        item = self.writer.catalog.cubes[cube]
         if item.sql is not None:
             return f"({self.expression(item.sql)})"
         return f"(SELECT * FROM {item.sql_table})"  # noqa: S608 -- of the model
 
     def _member(self, reference: MemberReference, measure: RenderMeasure | None) -> str:
-        item = find_item(self._writer.catalog, reference)
+        item = find_item(self.writer.catalog, reference)
         match item:
             case Dimension():
                 if reference.granularity is None:
@@ -329,7 +331,7 @@ class Scope:
     def _case(self, case: CaseExpression, measure: RenderMeasure | None) -> str:
         def label(value: str | Expression) -> str:
             if isinstance(value, str):
-                return self._writer.dialect.quote_text(value)
+                return self.writer.dialect.quote_text(value)
             return f"({self.expression(value, measure)})"
 
         branches = " ".join(
@@ -344,7 +346,7 @@ class Scope:
     ) -> str:
         """Return a `case` with `switch`; `chooser` is what it chooses by, when not the dimension."""
         chosen = chooser if chooser is not None else self._member(case.switch, None)
-        quote = self._writer.dialect.quote_text
+        quote = self.writer.dialect.quote_text
         branches = " ".join(
             f"WHEN {chosen} IN ({', '.join(quote(value) for value in branch.values)}) "
             f"THEN ({self.expression(branch.sql, measure)})"
@@ -355,92 +357,10 @@ class Scope:
             otherwise = f" ELSE ({self.expression(case.otherwise, measure)})"
         return f"(CASE {branches}{otherwise} END)"
 
-    def _filter_parameter(self, parameter: FilterParameter, conditions: Iterable[Condition]) -> str:
-        """Return the conditions on the member, about the parameter's column; `1 = 1` without any."""
-        found = [item for item in conditions if _is_about(item, parameter)]
-        if not found:
-            return "1 = 1"
-        if parameter.is_lambda:
-            return " AND ".join(self._called(parameter, item) for item in found)
-        column = self._template(parameter, ())
-        if (segment := _segment_in(found)) is not None:
-            return self.segment(segment)
-
-        def operand(use: Use) -> Operand:
-            kind = use.dimension.type if isinstance(use, DimensionUse) else "number"
-            return Operand(f"({column})", kind)
-
-        written = Conditions(self._writer, operand, self.segment)
-        return f"({' AND '.join(written.render(item) for item in found)})"
-
-    def _called(self, parameter: FilterParameter, condition: Condition) -> str:
-        written = Conditions(self._writer, self._operand, self.segment)
-        return f"({self._template(parameter, written.arguments(condition))})"
-
-    def _template(self, parameter: FilterParameter, arguments: tuple[str, ...]) -> str:
-        text = ""
-        for piece in parameter.template:
-            match piece:
-                case str():
-                    text += piece
-                case ColumnReference():
-                    text += self._writer.dialect.quote_name(piece.cube)
-                case Argument():
-                    if piece.index >= len(arguments):
-                        raise QueryError(
-                            f"the filter on {parameter.cube}.{parameter.member} has "
-                            f"{len(arguments)} values, and the model wants more",
-                            suggestion="give the filter two values, or change its FILTER_PARAMS",
-                        )
-                    text += arguments[piece.index]
-                case _ as unreachable:
-                    assert_never(unreachable)
-        return text
-
-    def _filter_group(self, group: FilterGroup) -> str:
-        """Return the query's conditions on the group's members, with their AND and OR."""
-        kept = [
-            text
-            for condition in self._rows.conditions
-            if (text := self._grouped(group, condition)) is not None
-        ]
-        return f"({' AND '.join(kept)})" if kept else "1 = 1"
-
-    def _grouped(self, group: FilterGroup, condition: Condition) -> str | None:
-        match condition:
-            case AllOf() | AnyOf():
-                parts = [self._grouped(group, part) for part in condition.parts]
-                written = [part for part in parts if part is not None]
-                if isinstance(condition, AnyOf) and len(written) < len(parts):
-                    return None  # a part that is not known here could be the one that holds
-                word = " AND " if isinstance(condition, AllOf) else " OR "
-                return f"({word.join(written)})" if written else None
-            case _:
-                for parameter in group.parameters:
-                    if _is_about(condition, parameter):
-                        return self._filter_parameter(parameter, (condition,))
-                return None
-
-    def _context_value(self, part: ContextValue) -> str:
-        value: object = {"user": self._writer.context.user, "groups": None}
-        claims = self._writer.context.claims
-        value = claims
-        for name in part.path:
-            value = value.get(name) if hasattr(value, "get") else None
-        match value:
-            case None:
-                return "NULL"
-            case str() | bool() | int() | float():
-                return self._writer.parameters.bind(value)
-            case _:
-                raise QueryError(
-                    f"the caller's {'.'.join(part.path)} is no single value",
-                    suggestion="put a text or a number into the token",
-                )
-
     # -- conditions --------------------------------------------------------------------------
 
-    def _operand(self, use: Use) -> Operand:
+    def operand(self, use: Use) -> Operand:
+        """Return a member as a condition on these rows compares it."""
         if not isinstance(use, DimensionUse):
             raise InternalError("a measure among the conditions on rows")
         dimension = use.dimension
@@ -455,34 +375,13 @@ class Scope:
         return [item for item in self._rows.switches if item.sql is None]
 
     def _switch_values(self, dimension: Dimension) -> str:
-        quote = self._writer.dialect.quote_text
+        quote = self.writer.dialect.quote_text
         values = ", ".join(f"({quote(value)})" for value in dimension.values)
-        return f"(VALUES {values}) AS {_switch_alias(self._writer, dimension)}(_value)"
+        return f"(VALUES {values}) AS {_switch_alias(self.writer, dimension)}(_value)"
 
 
 def _switch_alias(writer: Writer, dimension: Dimension) -> str:
     return writer.dialect.quote_name(f"{dimension.cube}.{dimension.name}")
-
-
-def _is_about(condition: Condition, parameter: FilterParameter) -> bool:
-    name = (parameter.cube, parameter.member)
-    match condition:
-        case AllOf() | AnyOf():
-            return False
-        case InSegment(use=SegmentUse(segment=segment)):
-            return (segment.cube, segment.name) == name
-        case _:
-            use = condition.use
-            return (
-                isinstance(use, DimensionUse) and (use.dimension.cube, use.dimension.name) == name
-            )
-
-
-def _segment_in(conditions: Iterable[Condition]) -> Segment | None:
-    for condition in conditions:
-        if isinstance(condition, InSegment):
-            return condition.use.segment
-    return None
 
 
 def literal(writer: Writer, value: str | float | bool | None) -> str:

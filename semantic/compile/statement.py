@@ -9,10 +9,11 @@ WHERE … ORDER BY … LIMIT …
 from __future__ import annotations
 
 from semantic.catalog.catalog import Catalog, Expression, Measure
+from semantic.compile.aggregates import operand
 from semantic.compile.compiled import CompiledQuery
 from semantic.compile.conditions import Conditions, Operand
 from semantic.compile.dialect import DUCKDB, Dialect
-from semantic.compile.relations import Relations, operand
+from semantic.compile.relations import Relations
 from semantic.compile.scope import Scope
 from semantic.compile.writer import Placed, Writer
 from semantic.errors import InternalError, UnsupportedError

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from semantic.catalog.catalog import Granularity, Measure, RollingWindow
+from semantic.compile.aggregates import aggregate, operand
 from semantic.compile.writer import Placed, Writer, key_column, value_column
 from semantic.errors import InternalError, UnsupportedError
 from semantic.plan.nodes import GroupKey, Relation, Roll, Rows, Series
@@ -44,8 +45,6 @@ class Places(Protocol):
 
 def write_roll(places: Places, writer: Writer, roll: Roll) -> str:
     """Return the SELECT of a rolling window."""
-    from semantic.compile.relations import aggregate
-
     series = _series(places, writer, roll.series)
     base, others = _base(places, writer, roll)
     lower, upper = _bounds(writer, roll)
@@ -80,8 +79,6 @@ def _base(
     places: Places, writer: Writer, roll: Roll
 ) -> tuple[str, dict[tuple[str, str, str | None], str]]:
     """Return the SELECT of what the windows look at, and what it calls the other keys."""
-    from semantic.compile.relations import operand
-
     others = [key for key in roll.keys if key.granularity is None]
     names = {key.name: key_column(index) for index, key in enumerate(others)}
     if not isinstance(roll.source, Rows):

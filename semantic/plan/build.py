@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
-from semantic.catalog.catalog import Catalog, Measure
+from semantic.catalog.catalog import Catalog, CubeSource, Measure
 from semantic.errors import UnsafeAggregationError, UnsupportedError
 from semantic.plan.evaluate import Evaluator
 from semantic.plan.frame import Frame
@@ -101,4 +101,11 @@ def _ungrouped(finder: RowFinder, frame: Frame, leaves: tuple[Measure, ...]) -> 
 
 def _tables(catalog: Catalog, rows: Iterable[Rows]) -> tuple[str, ...]:
     cubes = dict.fromkeys(cube for item in rows for cube in item.cubes)
+    waiting = list(cubes)
+    while waiting:
+        relation = catalog.cubes[waiting.pop()].sql
+        for part in relation.parts if relation is not None else ():
+            if isinstance(part, CubeSource) and part.cube not in cubes:
+                cubes[part.cube] = None
+                waiting.append(part.cube)
     return tuple(dict.fromkeys(table for cube in cubes for table in catalog.cubes[cube].tables))

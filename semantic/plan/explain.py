@@ -33,8 +33,10 @@ def explain_plan(plan: Plan) -> str:
         lines.append(f"{INDENT}limit {plan.limit}, offset {plan.offset}")
     if plan.groups:
         lines.append(f"{INDENT}keep groups that pass {len(plan.groups)} condition(s) on measures")
-    for measure in plan.calculated.values():
-        lines.append(f"{INDENT}{_name(measure)} from other measures of the group")
+    lines += [
+        f"{INDENT}{_name(measure)} from other measures of the group"
+        for measure in plan.calculated.values()
+    ]
     if isinstance(plan.source, Ungrouped):
         lines.append(f"{INDENT}the joined rows themselves")
         lines += _indent(_describe_rows(plan.source.rows), 2)
@@ -143,11 +145,8 @@ def _describe(relation: Relation) -> list[str]:
             )
             return [f"{word}: {_name(relation.measure)}{_by(relation.keys)}", *_below_of(relation)]
         case Spread():
-            return [
-                f"the value of the coarser group in each of its parts: {_name(relation.measure)}"
-                f"{_by(relation.keys)}",
-                *_below_of(relation),
-            ]
+            text = f"the value of the coarser group in each of its parts: {_name(relation.measure)}"
+            return [text + _by(relation.keys), *_below_of(relation)]
         case Rank():
             return [
                 f"rank{_within(relation.within)}: {_name(relation.measure)}",

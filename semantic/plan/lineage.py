@@ -136,10 +136,9 @@ def reach_of(catalog: Catalog, item: Item, depth: int = 0) -> Reach:
         found.cubes[item.cube] = None
     for expression in expressions_of(item):
         found.add(reach_in(catalog, expression, depth))
-    if isinstance(item, Dimension):
-        if item.multi_stage is not None:
-            for reference in item.multi_stage.include:
-                found.add(_reach_of_reference(catalog, reference, depth))
+    if isinstance(item, Dimension) and item.multi_stage is not None:
+        for reference in item.multi_stage.include:
+            found.add(_reach_of_reference(catalog, reference, depth))
     return found
 
 
@@ -202,8 +201,6 @@ def _collect_measures(
             match named:
                 case Measure():
                     found.setdefault((named.cube, named.name), named)
-                case Dimension() if isinstance(item, Dimension) and item.sub_query:
-                    pass
                 case Dimension() | Segment():
                     pass
                 case _ as unreachable:
@@ -263,20 +260,11 @@ def kind_of(catalog: Catalog, measure: Measure) -> MeasureKind:
         return "calculated"
     if is_typed(measure) or not isinstance(measure.sql, Expression):
         return "leaf"
-    measures = rows = False
-    for part in measure.sql.parts:
-        match part:
-            case MemberReference():
-                if isinstance(find_item(catalog, part), Measure):
-                    measures = True
-                else:
-                    rows = True
-            case ColumnReference():
-                rows = True
-            case _:
-                pass
-    if not measures:
+    named = [find_item(catalog, reference) for reference in references_in(measure.sql)]
+    if not any(isinstance(item, Measure) for item in named):
         return "leaf"
+    columns = any(isinstance(part, ColumnReference) for part in measure.sql.parts)
+    rows = columns or any(not isinstance(item, Measure) for item in named)
     if rows or _aggregates(measure.sql):
         raise UnsupportedError(
             f"the measure {measure.cube}.{measure.name} mixes other measures with aggregates "

@@ -2,7 +2,7 @@
 
 A window is measured as Cube measures it: in milliseconds, a period ending one before the next one
 begins. `trailing: 7 day` at the end of a day sees what is later than that last millisecond minus
-7 days. For rows of any precision this is the half-open [end − 1 ms − 7 days + 1 ms, end).
+7 days. For rows of any precision this is the half-open [end - 1 ms - 7 days + 1 ms, end).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Windows:
                 f"and the query has {len(names)}",
                 suggestion="ask for one time dimension at a time",
             )
-        finest = min(timed, key=lambda key: self._fineness(key))
+        finest = min(timed, key=self._fineness)
         others = tuple(key for key in frame.keys if key.granularity is None)
         series = self._series(frame, finest, ranged)
         time = GroupKey(finest.dimension, finest.path, None)
