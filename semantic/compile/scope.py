@@ -307,7 +307,7 @@ class Scope:
         item = self.writer.catalog.cubes[cube]
         if item.sql is not None:
             return f"({self.expression(item.sql)})"
-        return f"(SELECT * FROM {item.sql_table})"  # noqa: S608 -- of the model
+        return f"(SELECT * FROM {item.sql_table})"
 
     def _member(self, reference: MemberReference, measure: RenderMeasure | None) -> str:
         item = find_item(self.writer.catalog, reference)
