@@ -1,50 +1,43 @@
 """From a folder of YAML to a Catalog, or to one ModelError with every problem.
 
-`ModelLoader` keeps what it read: a file whose bytes did not change is not parsed again, nor are
-the specs of its cubes that extend nothing, nor any snippet text seen before. Linking, which is
-what remains, is the same pure function for the first load and for the hundredth.
+`ModelLoader` reads every file each time and compares what it read with what it had: a file whose
+bytes did not change is not parsed again, and the `Linker` finds again what was made of it.
 """
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final, Protocol
 
-from semantic.catalog.alternatives import describe_alternatives
-from semantic.catalog.catalog import Catalog, View
-from semantic.catalog.link import link_cube
-from semantic.catalog.link_views import link_view
-from semantic.catalog.resolve import list_names
-from semantic.catalog.roles import add_roles, find_ambiguous_references
-from semantic.catalog.validate import find_problems
-from semantic.catalog.view_parts import link_groups
+from semantic.catalog.catalog import Catalog
+from semantic.catalog.linker import Linker
 from semantic.errors import ModelError, Problem, Span
-from semantic.spec.cube import CubeSpec
 from semantic.spec.document import Document, read_document
-from semantic.spec.extend import merge_extended
-from semantic.spec.read_cube import read_cube
-from semantic.spec.read_view import read_view, read_view_group
-from semantic.spec.source import MappingNode, decode_source
+from semantic.spec.source import MAXIMUM_CHARACTERS, decode_source
 
-SUFFIXES: Final = frozenset({".yml", ".yaml"})
-MAXIMUM_PROBLEMS: Final = 500
+SUFFIXES = (".yml", ".yaml")
 
 
 @dataclass(slots=True)
 class ModelLoader:
-    """Loads one model folder, again and again. Not for use by several threads at once."""
+    """Loads one model folder, again and again. Not for use by several threads at once.
+
+    `strict_joins` refuses models in which joins lead to a cube in more than one way.
+    """
 
     folder: Path
     strict_joins: bool = False
     _documents: dict[str, tuple[str, Document]] = field(default_factory=dict)
     _catalog: Catalog | None = None
-    _specs: dict[int, tuple[MappingNode, CubeSpec | None, tuple[Problem, ...]]] = field(
-        default_factory=dict
-    )
+    _linker: Linker = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._linker = Linker(strict_joins=self.strict_joins)
 
     def load(self) -> Catalog:
         """Return the catalog of the files as they are now.
@@ -52,70 +45,45 @@ class ModelLoader:
         Raises:
             ModelError: with every problem of every file.
         """
-        documents: dict[str, tuple[str, Document]] = {}
-        for path in _list_files(self.folder):
-            name = path.relative_to(self.folder).as_posix()
-            try:
-                content = path.read_bytes()
-            except OSError as failed:
-                problem = Problem(
-                    "unreadable_file", f"cannot be read: {failed.strerror}", Span(name, 1, 1)
+        with _uncollected():
+            self._documents = {
+                name: self._read(name, path) for name, path in _list_files(self.folder)
+            }
+            if not self._documents:
+                raise ModelError(
+                    [
+                        Problem(
+                            "empty_model",
+                            f"there is no YAML file in {self.folder}",
+                            None,
+                            "put cubes into cubes/*.yml and views into views/*.yml",
+                        )
+                    ]
                 )
-                documents[name] = ("", Document(name, (), (), (), (problem,)))
-                continue
-            digest = hashlib.sha256(content).hexdigest()
-            known = self._documents.get(name)
-            if known is not None and known[0] == digest:
-                documents[name] = known
-                continue
-            text = decode_source(content, name)
-            if isinstance(text, Problem):
-                documents[name] = (digest, Document(name, (), (), (), (text,)))
-            else:
-                documents[name] = (digest, read_document(text, name))
-        self._documents = documents
-        if not documents:
-            raise ModelError(
-                [
-                    Problem(
-                        "empty_model",
-                        f"there is no YAML file in {self.folder}",
-                        None,
-                        "put cubes into cubes/*.yml and views into views/*.yml",
-                    )
-                ]
-            )
-        return self._link(documents)
-
-    def _link(self, documents: Mapping[str, tuple[str, Document]]) -> Catalog:
-        specs: dict[int, tuple[MappingNode, CubeSpec | None, tuple[Problem, ...]]] = {}
-
-        def read(node: MappingNode, problems: list[Problem]) -> CubeSpec | None:
-            known = self._specs.get(id(node))
-            if known is None or known[0] is not node:
-                found: list[Problem] = []
-                spec = read_cube(node, found)
-                known = (node, spec, tuple(found))
-            specs[id(node)] = known
-            problems.extend(known[2])
-            return known[1]
-
-        digest = hashlib.sha256()
-        for name in sorted(documents):
-            digest.update(f"{name}\0{documents[name][0]}\0".encode())
-        version = digest.hexdigest()[:32]
-        if self._catalog is not None and self._catalog.version == version:
+            version = _hash(self._documents)
+            if self._catalog is None or self._catalog.version != version:
+                documents = [document for _, document in self._documents.values()]
+                self._catalog = self._linker.link(documents, version)
             return self._catalog
+
+    def _read(self, name: str, path: str) -> tuple[str, Document]:
+        """Return the hash of a file and what it declares."""
         try:
-            self._catalog = _link_documents(
-                [document for _, document in documents.values()],
-                version,
-                read,
-                strict_joins=self.strict_joins,
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - of a thousand files
+                content = file.read(MAXIMUM_CHARACTERS + 1)
+        except OSError as failed:
+            problem = Problem(
+                "unreadable_file", f"cannot be read: {failed.strerror}", Span(name, 1, 1)
             )
-        finally:
-            self._specs = specs or self._specs
-        return self._catalog
+            return "", Document(name, (), (), (), (problem,))
+        digest = hashlib.sha256(content).hexdigest()
+        known = self._documents.get(name)
+        if known is not None and known[0] == digest:
+            return known
+        text = decode_source(content, name)
+        if isinstance(text, Problem):
+            return digest, Document(name, (), (), (), (text,))
+        return digest, read_document(text, name)
 
 
 def load_catalog(model: Path, *, strict_joins: bool = False) -> Catalog:
@@ -124,7 +92,7 @@ def load_catalog(model: Path, *, strict_joins: bool = False) -> Catalog:
     Raises:
         ModelError: with every problem of every file.
     """
-    return ModelLoader(model, strict_joins=strict_joins).load()
+    return ModelLoader(model, strict_joins).load()
 
 
 def load_catalog_from_text(files: Mapping[str, str], *, strict_joins: bool = False) -> Catalog:
@@ -133,112 +101,54 @@ def load_catalog_from_text(files: Mapping[str, str], *, strict_joins: bool = Fal
     Raises:
         ModelError: with every problem of every text.
     """
-    version = hashlib.sha256()
-    for name in sorted(files):
-        version.update(f"{name}\0{files[name]}\0".encode(errors="surrogatepass"))
-    documents = [read_document(text, name) for name, text in sorted(files.items())]
-    return _link_documents(
-        documents, version.hexdigest()[:32], read_cube, strict_joins=strict_joins
-    )
+    documents = {}
+    for name, text in sorted(files.items()):
+        digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+        documents[name] = (digest, read_document(text, name))
+    linker = Linker(strict_joins=strict_joins)
+    return linker.link([document for _, document in documents.values()], _hash(documents))
 
 
-def _list_files(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+def _hash(documents: Mapping[str, tuple[str, Document]]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(documents):
+        digest.update(f"{name}\0{documents[name][0]}\0".encode(errors="surrogatepass"))
+    return digest.hexdigest()[:32]
 
 
-class _ReadCube(Protocol):
-    def __call__(self, node: MappingNode, problems: list[Problem]) -> CubeSpec | None: ...
+def _list_files(folder: Path) -> list[tuple[str, str]]:
+    """Return the names, relative to the folder, and the paths of its YAML files, in order."""
+    return sorted(_walk(os.fspath(folder), ""), key=lambda found: found[0].split("/"))
 
 
-def _link_documents(
-    documents: Sequence[Document], version: str, read: _ReadCube, *, strict_joins: bool
-) -> Catalog:
-    problems = [problem for document in documents for problem in document.problems]
-    cube_nodes, view_nodes = _collect(documents, problems)
-    cube_specs = [
-        read(node, problems) for node in merge_extended(cube_nodes, "cube", problems).values()
-    ]
-    view_specs = [
-        read_view(node, problems) for node in merge_extended(view_nodes, "view", problems).values()
-    ]
-    usable = [spec for spec in cube_specs if spec is not None]
-    names = {spec.name: list_names(spec) for spec in usable}
-    cubes = add_roles({spec.name: link_cube(spec, names, problems) for spec in usable})
-    problems.extend(find_problems(cubes, cubes.graph))
-    problems.extend(find_ambiguous_references(cubes))
-    if strict_joins:
-        problems.extend(describe_alternatives(cubes.graph))
-    usable_views = [spec for spec in view_specs if spec is not None]
-    views: dict[str, View] = {}
-    for spec in usable_views:
-        for view in link_view(spec, cubes, problems):
-            if view.name in views or view.name in cubes:
-                problems.append(
-                    Problem("duplicate_name", f"`split` makes a second {view.name}", view.span)
-                )
-            views[view.name] = view
-    group_specs = [
-        group
-        for document in documents
-        for node in document.view_groups
-        if (group := read_view_group(node, problems)) is not None
-    ]
-    groups, views = link_groups(group_specs, usable_views, views, problems)
-    if problems:
-        raise ModelError(_tidy(problems))
-    return Catalog(version, cubes, MappingProxyType(views), groups, cubes.graph)
+def _walk(folder: str, prefix: str) -> Iterator[tuple[str, str]]:
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        if prefix:  # reading it fails as well, and is reported
+            yield prefix.rstrip("/"), folder
+        return
+    for entry in entries:
+        name = f"{prefix}{entry.name}"
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path, f"{name}/")
+        elif entry.name.endswith(SUFFIXES) and entry.is_file():
+            yield name, entry.path
 
 
-def _collect(
-    documents: Iterable[Document], problems: list[Problem]
-) -> tuple[dict[str, MappingNode], dict[str, MappingNode]]:
-    """Return the cubes and views by name; names are unique over both."""
-    cubes: dict[str, MappingNode] = {}
-    views: dict[str, MappingNode] = {}
-    places: dict[str, Span] = {}
-    for document in documents:
-        for nodes, kind, items in (
-            (cubes, "cube", document.cubes),
-            (views, "view", document.views),
-        ):
-            for name, node in items:
-                if name is None:
-                    # Kept under a name that nobody can write, so that it is read and reported.
-                    nodes[f"\0{len(nodes)}"] = node
-                elif name in places:
-                    problems.append(
-                        Problem(
-                            "duplicate_name",
-                            f"{kind} `{name}` is declared already in {places[name]}",
-                            node.entries["name"][1].span,
-                            "cubes and views share one set of names",
-                        )
-                    )
-                else:
-                    places[name] = node.entries["name"][1].span
-                    nodes[name] = node
-    return cubes, views
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector away: it would look through all that a load makes, many times.
 
-
-def _tidy(problems: Iterable[Problem]) -> list[Problem]:
-    """Sort by place; what a cube and those that extend it have in common is said once."""
-
-    def order(problem: Problem) -> tuple[str, int, int, str]:
-        span = problem.span
-        return (
-            (span.file, span.line, span.column, problem.code) if span else ("", 0, 0, problem.code)
-        )
-
-    distinct = {(problem.code, problem.message, problem.span): problem for problem in problems}
-    ordered = sorted(distinct.values(), key=order)
-    if len(ordered) > MAXIMUM_PROBLEMS:
-        more = len(ordered) - MAXIMUM_PROBLEMS
-        ordered = ordered[:MAXIMUM_PROBLEMS]
-        ordered.append(Problem("more_problems", f"{more} more problems are not shown"))
-    return ordered
+    Nearly all of it stays, so there is nothing to collect.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

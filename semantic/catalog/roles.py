@@ -149,11 +149,14 @@ class _Renaming:
         changes: dict[str, Any] = {
             item.name: self._value(getattr(self.base, item.name))
             for item in dataclasses.fields(self.base)
-            if item.name != "joins"
+            if item.name not in {"joins", "pre_aggregations"}
         }
         changes |= {"name": self.role, "title": self.title, "role_of": self.base.name}
         joins = {name: self._join(name, join) for name, join in self.base.joins.items()}
-        return dataclasses.replace(self.base, **changes, joins=MappingProxyType(joins))
+        # Rollups hold what the cube itself was asked; a role is answered from the source.
+        return dataclasses.replace(
+            self.base, **changes, joins=MappingProxyType(joins), pre_aggregations=()
+        )
 
     def _join(self, name: str, join: Join) -> Join:
         """Return the join to the role below; in its SQL the target is that role, whatever is near."""

@@ -1,0 +1,123 @@
+"""What the rules about a model need to know of each cube, gathered once for each cube that changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from semantic.catalog.catalog import (
+    CaseExpression,
+    ColumnReference,
+    Cube,
+    Dimension,
+    Expression,
+    LocalTime,
+    Measure,
+    MemberReference,
+    SwitchExpression,
+)
+from semantic.errors import Span
+
+
+@dataclass(frozen=True, slots=True)
+class OtherCube:
+    """A snippet of `member` reads another cube: its columns, or (`read`) one of its members."""
+
+    member: str
+    cube: str
+    read: str | None
+    span: Span | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """`references` holds the members that each member's snippets name, by full names."""
+
+    references: Mapping[str, tuple[MemberReference, ...]]
+    others: tuple[OtherCube, ...]
+    keys: tuple[Dimension, ...]
+
+
+def list_facts(cube: Cube) -> Facts:
+    """Return what the rules need to know of a cube."""
+    references: dict[str, tuple[MemberReference, ...]] = {}
+    others: dict[OtherCube, None] = {}
+    for name, expression in list_expressions(cube):
+        for part in _flatten(expression):
+            match part:
+                case MemberReference():
+                    references[name] = (*references.get(name, ()), part)
+                    if part.cube != cube.name:
+                        others[OtherCube(name, part.cube, part.member, expression.span)] = None
+                case ColumnReference() if part.cube != cube.name:
+                    others[OtherCube(name, part.cube, None, expression.span)] = None
+                case _:
+                    pass
+    return Facts(references, tuple(others), cube.primary_key)
+
+
+def list_cubes(expression: Expression) -> Iterator[str]:
+    """Yield the cubes that a snippet reads columns or members of."""
+    for part in _flatten(expression):
+        if isinstance(part, ColumnReference | MemberReference):
+            yield part.cube
+
+
+def _flatten(expression: Expression) -> Iterator[object]:
+    for part in expression.parts:
+        if isinstance(part, LocalTime):
+            yield from _flatten(part.expression)
+        elif not isinstance(part, str):
+            yield part
+
+
+def list_expressions(cube: Cube) -> Iterator[tuple[str, Expression]]:
+    """Yield every snippet of a cube's members, with the member's name."""
+    for dimension in cube.dimensions.values():
+        for expression in _dimension_expressions(dimension):
+            yield dimension.name, expression
+    for measure in cube.measures.values():
+        for expression in _measure_expressions(measure):
+            yield measure.name, expression
+    for segment in cube.segments.values():
+        yield segment.name, segment.sql
+
+
+def _switch_expressions(switch: SwitchExpression) -> Iterator[Expression]:
+    yield Expression((switch.switch,))
+    yield from (branch.sql for branch in switch.branches)
+    if switch.otherwise is not None:
+        yield switch.otherwise
+
+
+def _measure_expressions(measure: Measure) -> Iterator[Expression]:
+    match measure.sql:
+        case Expression() as expression:
+            yield expression
+        case SwitchExpression() as switch:
+            yield from _switch_expressions(switch)
+        case None:
+            pass
+    yield from measure.filters
+    yield from measure.drill_filters
+    if measure.multi_stage is not None:
+        yield from (key.sql for key in measure.multi_stage.order_by)
+
+
+def _dimension_expressions(dimension: Dimension) -> Iterator[Expression]:
+    match dimension.sql:
+        case Expression() as expression:
+            yield expression
+        case CaseExpression(branches=branches, otherwise=otherwise):
+            yield from (branch.condition for branch in branches)
+            labels = (*(branch.label for branch in branches), otherwise)
+            yield from (label for label in labels if isinstance(label, Expression))
+        case SwitchExpression() as switch:
+            yield from _switch_expressions(switch)
+        case None:
+            pass
+    yield from (
+        coordinate
+        for coordinate in (dimension.latitude, dimension.longitude)
+        if coordinate is not None
+    )
