@@ -78,6 +78,11 @@ N ?= 20000
 soundness: .venv/.ready ## Compare N random queries with an evaluator that shares no code with the planner
 	@$(BIN)/python -m tests.property.soundness $(N)
 
+DIR ?= tests/conformance/cube
+.PHONY: conformance
+conformance: .venv/.ready ## Run a folder of conformance cases on DuckDB and PostgreSQL (DIR=folder)
+	@$(BIN)/python -m tests.conformance $(DIR)
+
 .PHONY: bench
 bench: .venv/.ready ## Measure planning and execution beside hand-written SQL
 	@$(BIN)/python -m tests.bench
