@@ -6,12 +6,13 @@ Prints what failed, and one line per database at the end. The exit code is 1 whe
 from __future__ import annotations
 
 import sys
+import traceback
 from collections import Counter
 from pathlib import Path
 
 import click
 
-from tests.conformance.cases import ENGINES, read_sets
+from tests.conformance.cases import ENGINES, Case, CaseSet, EngineName, read_sets
 from tests.conformance.engines import Engines, Verdict
 
 
@@ -29,12 +30,11 @@ def run(folder: Path, report: Path | None, only: str) -> None:
         cases = [case for case in found.cases if only in case.name]
         engines = Engines()
         for engine in ENGINES if cases else ():
-            opened = engines.open(found, engine)
             for case in cases:
                 if not case.is_checkable:
                     counts[engine]["skipped"] += 1
                     continue
-                verdict = opened.check(case)
+                verdict = _check(engines, found, engine, case)
                 if verdict.failure is None:
                     counts[engine]["passed"] += 1
                     continue
@@ -50,6 +50,15 @@ def run(folder: Path, report: Path | None, only: str) -> None:
         )
         click.echo(f"{engine}: {listed}")
     sys.exit(1 if failures else 0)
+
+
+def _check(engines: Engines, found: CaseSet, engine: EngineName, case: Case) -> Verdict:
+    try:
+        return engines.open(found, engine).check(case)
+    except Exception as broken:  # noqa: BLE001 -- a defect in one case must not end the others
+        frames = traceback.extract_tb(broken.__traceback__)
+        place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+        return Verdict(f"{type(broken).__name__} at {place}: {broken}")
 
 
 def _describe(engine: str, name: str, verdict: Verdict) -> str:

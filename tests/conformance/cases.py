@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -80,10 +81,14 @@ class CaseSet:
 
 
 def read_sets(folder: Path) -> Iterator[CaseSet]:
-    """Yield the sets of all JSON files below a folder."""
+    """Yield the sets of all JSON files below a folder; other JSON is named and left out."""
     for path in sorted(folder.rglob("*.json")):
         name = path.relative_to(folder).with_suffix("").as_posix()
-        yield CaseSet(name, json.loads(path.read_text(encoding="utf-8")))
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(document, dict) and "cases" in document:
+            yield CaseSet(name, document)
+        else:
+            sys.stderr.write(f"{path} is no set of cases\n")
 
 
 def read_gaps() -> dict[str, str]:
