@@ -16,7 +16,8 @@ from semantic.query.from_json import parse_json
 from semantic.service import SemanticLayer
 from tests.golden.queries.layer import open_layer
 from tests.property.compare import find_difference
-from tests.property.evaluate import Answer, TooLarge, answer
+from tests.property.evaluate import Answer, answer
+from tests.property.facts import TooLarge
 from tests.property.model import World
 from tests.property.model_text import write_model, write_seed
 from tests.property.queries import Asked, write_query

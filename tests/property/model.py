@@ -54,6 +54,41 @@ class Dimension:
     propagates: bool = False
 
 
+Reach = tuple[int, str] | Literal["unbounded"]
+"""An amount of a unit, or no bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A rolling window; with `to_date`, from the beginning of that period."""
+
+    trailing: Reach | None = None
+    leading: Reach | None = None
+    offset: Literal["start", "end"] = "end"
+    to_date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeShift:
+    """How a stage moves a time dimension, or all of the query: to what was `prior`, or comes next."""
+
+    member: str | None
+    amount: int
+    unit: str
+    prior: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a multi-stage measure changes for its inner stage: groups, conditions, times."""
+
+    group_by: tuple[str, ...] | None = None
+    reduce_by: tuple[str, ...] = ()
+    add_group_by: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    shift: TimeShift | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """A measure. `values` is the type of what it returns."""
@@ -63,6 +98,8 @@ class Measure:
     sql: Expression | None
     filters: tuple[Expression, ...] = ()
     values: DimensionType = "number"
+    window: Window | None = None
+    stage: Stage | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from semantic.errors import DucatError
 from tests.property.ask import Outcome, judge, open_world
-from tests.property.evaluate import expressions_of
 from tests.property.expressions import Column, Expression, Member, walk
+from tests.property.members import expressions_of
 from tests.property.model import Cube, Table, World, items_of
 from tests.property.queries import Asked, Compares, Filter, Nested, members_in
 

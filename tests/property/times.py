@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import calendar
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from tests.property.values import Value
 
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
 MILLISECOND = timedelta(milliseconds=1)
 GRANULARITIES = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
 
@@ -66,3 +68,22 @@ def place_moment(wall: datetime, value: Value, zone: str) -> datetime:
     if isinstance(value, date) and not isinstance(value, datetime):
         return wall
     return wall.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).replace(tzinfo=None)
+
+
+def move_time(value: Value, amount: int, unit: str) -> datetime | None:
+    """Return a time `amount` units later; a month without that day ends on its last."""
+    if value is None:
+        return None
+    if not isinstance(value, date):
+        raise TypeError(value)
+    moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)  # noqa: DTZ001
+    match unit:
+        case "day" | "week" | "hour" | "minute":
+            return moment + amount * timedelta(**{f"{unit}s": 1})
+        case "month" | "quarter" | "year":
+            months = moment.year * 12 + moment.month - 1 + amount * _MONTHS[unit]
+            year, month = divmod(months, 12)
+            last = calendar.monthrange(year, month + 1)[1]
+            return moment.replace(year=year, month=month + 1, day=min(moment.day, last))
+        case _:
+            raise ValueError(unit)

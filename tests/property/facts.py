@@ -1,0 +1,335 @@
+"""Rules 1 to 4: measures that rows are read for, each from the rows of its own cube."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from tests.property.conditions import holds
+from tests.property.expressions import Member, evaluate_row, walk
+from tests.property.frames import Frame, Grouping, Shift
+from tests.property.members import (
+    Name,
+    aggregate_measure,
+    choose_label,
+    cubes_of,
+    dimension_of,
+    expressions_of,
+    measure_of,
+    measures_below,
+    names_below,
+)
+from tests.property.members import calculate as calculate_value
+from tests.property.model import (
+    Case,
+    Cube,
+    Dimension,
+    DimensionType,
+    Measure,
+    Place,
+    Segment,
+    World,
+)
+from tests.property.queries import Filter, members_in
+from tests.property.times import cut_time, move_time, show_time
+from tests.property.trees import Hop, Refused, Tree, cubes_beyond, find_tree, prune, walk_from
+from tests.property.values import Joined, Row, Value, truth
+
+Key = tuple[Value, ...]
+Groups = dict[Key, dict[Name, Value]]
+Evaluate = Callable[[Frame, Sequence[Place]], Groups]
+_SENSITIVE = frozenset({"count", "sum", "avg", "number", "string", "boolean"})
+_MOST_ROWS = 20_000
+
+
+class TooLarge(Exception):  # noqa: N818 -- the case is passed over, it is no error
+    """The joined rows are too many to loop over."""
+
+
+class Facts:
+    """The rows of a world, for one query."""
+
+    def __init__(self, world: World, timezone: str, evaluate: Evaluate) -> None:
+        self.world = world
+        self.timezone = timezone
+        self.refusable: set[str] = set()
+        self.frame = Frame()
+        self._evaluate = evaluate
+        self._depth = 0
+        self._joins = {
+            cube.name: {join.target: join for join in cube.joins} for cube in world.cubes
+        }
+        self._tables = {table.name: table for table in world.tables}
+        self._rows: dict[str, list[Row]] = {}
+        self._sub_queries: dict[tuple[Name, Frame], dict[Key, Value]] = {}
+        self.readers = {
+            (cube.name, item.name): self._reader(cube, item)
+            for cube in world.cubes
+            for item in cube.dimensions
+        }
+
+    # ------------------------------------------------------------------ rule 1
+
+    def tree(self, frame: Frame, measures: Sequence[Place], hubs: Sequence[str] = ()) -> Tree:
+        """Return the tree of measures, groups and conditions."""
+        places = self.world.places
+        cubes: dict[str, None] = {}
+        paths: dict[tuple[str, ...], None] = {}
+        mentioned = [
+            *measures,
+            *(item.place for item in frame.keys if item.granularity is None),
+            *(places[name] for item in frame.conditions for name in names_in(item)),
+            *(item.place for item in frame.keys if item.granularity is not None),
+        ]
+        for place in mentioned:
+            self._prepare_sub_queries(frame, place.cube, place.item)
+            cubes.update(dict.fromkeys(cubes_of(self.world, place.cube, place.item)))
+            if len(place.path) > 1:
+                paths[place.path] = None
+        tree = find_tree(self._joins, [*cubes, *hubs], list(paths))
+        return prune(tree, set(cubes)) if hubs else tree
+
+    def leaf_tree(self, frame: Frame, leaf: Place, leaves: Sequence[Place]) -> tuple[Tree, Frame]:
+        """Return the tree of a measure, and the frame with the conditions that hold for it.
+
+        Where it has none, another measure's cube may be the root; where it has none even so, a
+        condition that only other facts know holds for those only (rule 4).
+        """
+        tree = self._try_tree(frame, leaf, leaves)
+        if tree is not None:
+            return tree, frame
+        known = []
+        for item in frame.conditions:
+            single = frame.only([item])
+            if self._try_tree(single, leaf, []) is not None:
+                known.append(item)
+            elif all(
+                self._try_tree(single, other, []) is None for other in leaves if other != leaf
+            ):
+                raise Refused("no_join_path")
+        kept = frame.only(known)
+        return self.tree(kept, [leaf]), kept
+
+    def _try_tree(self, frame: Frame, leaf: Place, leaves: Sequence[Place]) -> Tree | None:
+        hubs = [other.cube for other in leaves]
+        for more in ([], hubs) if hubs else ([],):
+            try:
+                tree = self.tree(frame, [leaf], more)
+            except Refused as refused:
+                if "no_join_path" not in refused.codes:
+                    raise
+            else:
+                if more and self._depth:  # what stands beside a measure there, is not said
+                    self.refusable.add("no_join_path")
+                return tree
+        return None
+
+    # ------------------------------------------------------------------ rules 2 to 4
+
+    def evaluate(self, frame: Frame, leaves: Sequence[Place]) -> Groups:
+        """Return the leaves in each group; a leaf that a group lacks is empty there."""
+        self.frame = frame
+        groups: Groups = {} if frame.keys else {(): {}}
+        if not leaves:
+            tree = self.tree(frame, [])
+            for key in self.group(frame, self.join(tree, tree.root)):
+                groups[key] = {}
+        for leaf in leaves:
+            name = (leaf.cube, leaf.item.name)
+            for key, value in self._evaluate_leaf(frame, leaf, leaves).items():
+                groups.setdefault(key, {})[name] = value
+        for values in groups.values():
+            for leaf in leaves:
+                empty = aggregate_measure(measure_of(leaf), [], self.readers)
+                values.setdefault((leaf.cube, leaf.item.name), empty)
+        return groups
+
+    def _evaluate_leaf(
+        self, frame: Frame, leaf: Place, leaves: Sequence[Place]
+    ) -> dict[Key, Value]:
+        tree, known = self.leaf_tree(frame, leaf, leaves)
+        self.frame = frame
+        self.check(leaf, tree)
+        found: dict[Key, list[Joined]] = {} if frame.keys else {(): []}
+        for key, rows in self.group(known, self.join(tree, leaf.cube)).items():
+            found[key] = count_once(rows, leaf.cube)
+        if tree.root != leaf.cube and frame.keys:
+            for key in self.group(known, self.join(tree, tree.root)):
+                found.setdefault(key, [])
+        item = measure_of(leaf)
+        return {key: aggregate_measure(item, rows, self.readers) for key, rows in found.items()}
+
+    def check(self, leaf: Place, tree: Tree) -> None:
+        """Refuse a measure that reads across a join that repeats its rows.
+
+        Raises:
+            Refused: it has no one value for each of its rows.
+        """
+        if tree.doubtful:
+            self.refusable.add("ambiguous_join_path")
+        steps = walk_from(tree, leaf.cube)
+        cubes = list(cubes_of(self.world, leaf.cube, leaf.item))
+        if (set(cubes) - {leaf.cube}) & cubes_beyond(steps):
+            raise Refused("unsafe_aggregation")
+        if any(step.many for step in steps) and measure_of(leaf).type in _SENSITIVE:
+            if not self.world.cube[leaf.cube].key:
+                self.refusable.add("unsafe_aggregation")
+            own = find_tree(self._joins, cubes, [])
+            if any(step.many for step in walk_from(own, leaf.cube)):
+                self.refusable.add("unsafe_aggregation")
+
+    def join(self, tree: Tree, start: str) -> list[Joined]:
+        """Join the rows of `start` outwards along the tree; rows without a match are kept."""
+        rows: list[Joined] = [{start: row} for row in self.table(start)]
+        for step in walk_from(tree, start):
+            grown: list[Joined] = []
+            for row in rows:
+                matches = self._matches(row, step.source, step.target, step.hop)
+                grown += [{**row, step.target: match} for match in matches]
+                if not matches:
+                    grown.append({**row, step.target: None})
+            rows = grown
+            if len(rows) > _MOST_ROWS:
+                raise TooLarge
+        return rows
+
+    def _matches(self, row: Joined, source: str, target: str, hop: Hop) -> list[Row]:
+        if row[source] is None:
+            return []
+        return [
+            other
+            for other in self.table(target)
+            if evaluate_row(hop.join.on, {source: row[source], target: other}, self.readers) is True
+        ]
+
+    def table(self, name: str) -> list[Row]:
+        """Return the rows of a cube."""
+        if name not in self._rows:
+            cube = self.world.cube[name]
+            self._rows[name] = [
+                row
+                for row in self._tables[cube.table].read()
+                if cube.where is None or evaluate_row(cube.where, {name: row}, self.readers) is True
+            ]
+        return self._rows[name]
+
+    def group(self, frame: Frame, rows: Iterable[Joined]) -> dict[Key, list[Joined]]:
+        """Return the rows for which the conditions hold, by group."""
+        groups: dict[Key, list[Joined]] = {}
+        for row in rows:
+            if self.passes(frame, row):
+                groups.setdefault(self.key(frame, row), []).append(row)
+        return groups
+
+    def passes(self, frame: Frame, row: Joined) -> bool:
+        """Whether all conditions hold for the row."""
+
+        def read(member: str) -> tuple[Value, DimensionType]:
+            place = self.world.places[member]
+            return self.read(frame.shifts, place, row), dimension_of(place).type
+
+        for item in frame.conditions:
+            if isinstance(item, str):
+                segment = self.world.places[item].item
+                assert isinstance(segment, Segment)
+                if not truth(evaluate_row(segment.sql, row, self.readers)):
+                    return False
+            elif not holds(item, read, self.timezone):
+                return False
+        return True
+
+    def key(self, frame: Frame, row: Joined) -> Key:
+        """Return the group of a row."""
+        return tuple(self.cell(frame, item, row) for item in frame.keys)
+
+    def cell(self, frame: Frame, item: Grouping, row: Joined) -> Value:
+        """Return one part of the group of a row: times as the wall clock shows them."""
+        value = self.read(frame.shifts, item.place, row)
+        if dimension_of(item.place).type == "time":
+            moment = show_time(value, self.timezone)
+            return moment if item.granularity is None else cut_time(moment, item.granularity)
+        return value
+
+    def read(self, shifts: Iterable[Shift], place: Place, row: Joined) -> Value:
+        """Return a dimension in a row, moved when it is a time that is shifted."""
+        value = self.readers[place.cube, place.item.name](row)
+        for shift in shifts:
+            if shift.member == f"{place.cube}.{place.item.name}":
+                value = move_time(value, shift.amount, shift.unit)
+        return value
+
+    # ------------------------------------------------------------------ dimensions
+
+    def _reader(self, cube: Cube, item: Dimension) -> Callable[[Joined], Value]:
+        sql = item.sql
+        if item.sub_query:
+            return lambda row: self._read_sub_query(cube, item, row)
+        if isinstance(sql, Case):
+            return lambda row: choose_label(sql, row, self.readers)
+        return lambda row: evaluate_row(sql, row, self.readers)
+
+    def _read_sub_query(self, cube: Cube, item: Dimension, row: Joined) -> Value:
+        """Return what measures are in the group of a row's key; null where there is no such group."""
+        if row[cube.name] is None:
+            return None
+        key = tuple(self.readers[cube.name, part.name](row) for part in cube.key)
+        return self._sub_query(self.frame, cube, item).get(key)
+
+    def _prepare_sub_queries(
+        self, frame: Frame, cube: str, item: Dimension | Measure | Segment
+    ) -> None:
+        """Evaluate the sub-queries that a member reads, so that what they refuse is refused."""
+        if isinstance(item, Dimension) and item.sub_query:
+            self._sub_query(frame, self.world.cube[cube], item)
+            return
+        for expression in expressions_of(item):
+            for part in walk(expression):
+                if isinstance(part, Member):
+                    found = self.world.item(part.cube, part.name)
+                    if not isinstance(found, Measure):
+                        self._prepare_sub_queries(frame, part.cube, found)
+
+    def _sub_query(self, frame: Frame, cube: Cube, item: Dimension) -> Mapping[Key, Value]:
+        outer = self._propagated(frame, cube, item)
+        known = (cube.name, item.name), outer
+        if known not in self._sub_queries:
+            assert not isinstance(item.sql, Case)
+            kept = self.frame
+            self._depth += 1
+            below = [Place(name, measure, (name,)) for name, measure in
+                     measures_below(self.world, item)]  # fmt: skip
+            groups = self._evaluate(outer, below)
+            self._depth -= 1
+            self.frame = kept
+            self._sub_queries[known] = {
+                key: calculate_value(self.world, item.sql, values) for key, values in groups.items()
+            }
+        return self._sub_queries[known]
+
+    def _propagated(self, frame: Frame, cube: Cube, item: Dimension) -> Frame:
+        """Return the frame of a sub-query: the cube's key, and conditions if they propagate."""
+        keys = tuple(
+            Grouping(f"{cube.name}.{part.name}", Place(cube.name, part, (cube.name,)))
+            for part in cube.key
+        )
+        if not item.propagates:
+            return Frame(keys)
+        own = f"{cube.name}.{item.name}"
+        return dataclasses.replace(
+            frame.only(
+                condition
+                for condition in frame.conditions
+                if not any(own in names_below(self.world, name) for name in names_in(condition))
+            ),
+            keys=keys,
+        )
+
+
+def names_in(condition: Filter | str) -> list[str]:
+    """Return the members that a condition names; a text is a segment."""
+    return [condition] if isinstance(condition, str) else list(members_in(condition))
+
+
+def count_once(rows: Iterable[Joined], cube: str) -> list[Joined]:
+    """Return the rows with each row of the cube once."""
+    return list({id(row[cube]): row for row in rows}.values())

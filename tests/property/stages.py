@@ -1,0 +1,222 @@
+"""Rules 7 and 8: multi-stage measures and rolling windows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+
+from tests.property.facts import Evaluate, Facts, Key, count_once
+from tests.property.frames import Frame, Grouping, Shift, drop
+from tests.property.members import (
+    aggregate_measure,
+    aggregate_values,
+    calculate,
+    dimension_of,
+    measure_of,
+    measures_below,
+)
+from tests.property.model import Measure, Place, TimeShift, Window, World
+from tests.property.times import (
+    GRANULARITIES,
+    MILLISECOND,
+    cut_time,
+    first_moment,
+    moment_after,
+    move_time,
+    show_time,
+)
+from tests.property.trees import Refused
+from tests.property.values import Joined, Value
+
+Within = Callable[[datetime], bool]
+
+
+class Stages:
+    """The stages of one query, whose own frame is `root`."""
+
+    def __init__(self, world: World, facts: Facts, root: Frame, evaluate: Evaluate) -> None:
+        self.world = world
+        self.facts = facts
+        self.root = root
+        self._evaluate = evaluate
+
+    def evaluate(self, frame: Frame, place: Place) -> dict[Key, Value]:
+        """Return a staged measure in each group."""
+        if measure_of(place).window is not None:
+            return self._roll(frame, place)
+        return self._stage(frame, place)
+
+    # ------------------------------------------------------------------ rule 7
+
+    def _stage(self, frame: Frame, place: Place) -> dict[Key, Value]:
+        item = measure_of(place)
+        stage = item.stage
+        assert stage is not None
+        assert item.sql is not None
+        below = [Place(cube, found, (cube,)) for cube, found in measures_below(self.world, item)]
+        keys = [
+            key
+            for key in frame.keys
+            if key.member not in stage.reduce_by
+            and (stage.group_by is None or key.member in stage.group_by)
+        ]
+        for name in stage.add_group_by:
+            added = Grouping(name, self.world.places[name])
+            if added.identity not in [key.identity for key in keys]:
+                keys.append(added)
+        inner = dataclasses.replace(frame, keys=tuple(keys))
+        if stage.excludes:
+            inner = drop(inner, lambda name: self._own_name(name) in stage.excludes)
+        if stage.shift is not None:
+            inner = dataclasses.replace(inner, shifts=self._shifts(inner, stage.shift))
+        values = {
+            key: calculate(self.world, item.sql, found)
+            for key, found in self._evaluate(inner, below).items()
+        }
+        if inner.conditions == frame.conditions and inner.keys == frame.keys:
+            return {key: _outermost(item, [value]) for key, value in values.items()}
+        shared = [key.identity for key in keys]
+        outer = [index for index, key in enumerate(frame.keys) if key.identity in shared]
+        places = [shared.index(frame.keys[index].identity) for index in outer]
+        parts: dict[Key, list[Value]] = {}
+        for key, value in values.items():
+            parts.setdefault(tuple(key[index] for index in places), []).append(value)
+        found = {key: _outermost(item, part) for key, part in parts.items()}
+        if len(outer) == len(frame.keys) and inner.conditions == frame.conditions:
+            return found
+        groups = self._evaluate(frame, below)
+        return {key: found.get(tuple(key[index] for index in outer)) for key in groups}
+
+    def _own_name(self, member: str) -> str:
+        place = self.world.places[member]
+        return f"{place.cube}.{place.item.name}"
+
+    def _shifts(self, frame: Frame, shift: TimeShift) -> tuple[Shift, ...]:
+        """Return the shifts of an inner stage: of the time named, or of every one of the query."""
+        members = [shift.member] if shift.member is not None else []
+        if not members:
+            members = [key.member for key in frame.keys if dimension_of(key.place).type == "time"]
+            members += [self._own_name(item.member) for item in frame.ranges]
+        amount = shift.amount if shift.prior else -shift.amount
+        moved = [Shift(member, amount, shift.unit) for member in dict.fromkeys(members)]
+        return (*frame.shifts, *moved)
+
+    # ------------------------------------------------------------------ rule 8
+
+    def _roll(self, frame: Frame, place: Place) -> dict[Key, Value]:
+        item = measure_of(place)
+        window = item.window
+        assert window is not None
+        plain = dataclasses.replace(item, window=None)
+        leaf = dataclasses.replace(place, item=plain)
+        timed = [key for key in frame.keys if key.granularity is not None]
+        if not timed:
+            return self._roll_whole(frame, leaf, window)
+        members = {key.member for key in timed} | {
+            self._own_name(found.member) for found in frame.ranges
+        }
+        if len(members) > 1:
+            raise Refused("unsupported")
+        finest = min(timed, key=lambda key: GRANULARITIES.index(key.granularity or ""))
+        others = tuple(key for key in frame.keys if key.granularity is None)
+        bare = Grouping(finest.name, finest.place)
+        base = dataclasses.replace(frame, keys=(*others, bare), ranges=())
+        tree, known = self.facts.leaf_tree(base, leaf, [])
+        self.facts.frame = base
+        self.facts.check(leaf, tree)
+        rows = [row for row in self.facts.join(tree, leaf.cube) if self.facts.passes(known, row)]
+        dated = [
+            (moment, row)
+            for row in rows
+            if isinstance(moment := self.facts.cell(base, bare, row), datetime)
+        ]
+        found: dict[Key, Value] = {}
+        for start, end in self._periods(frame, finest):
+            seen = _seen(window, start, end)
+            groups: dict[Key, list[Joined]] = {}
+            inside = [row for moment, row in dated if seen(moment)]
+            for row in inside:
+                key = tuple(
+                    cut_time(start, item.granularity)
+                    if item.granularity is not None
+                    else self.facts.cell(frame, item, row)
+                    for item in frame.keys
+                )
+                groups.setdefault(key, []).append(row)
+            if not inside:
+                empty = tuple(
+                    None if item.granularity is None else cut_time(start, item.granularity)
+                    for item in frame.keys
+                )
+                found[empty] = None
+            for key, members_of in groups.items():
+                once = count_once(members_of, leaf.cube)
+                found[key] = aggregate_measure(plain, once, self.facts.readers)
+        return found
+
+    def _roll_whole(self, frame: Frame, leaf: Place, window: Window) -> dict[Key, Value]:
+        """Return the one period that the whole date range is; without one there is no window."""
+        raise Refused("unsupported")
+
+    def _periods(self, frame: Frame, key: Grouping) -> Iterator[tuple[datetime, datetime]]:
+        """Yield start and end of each period, on the wall clock."""
+        assert key.granularity is not None
+        if frame.ranges:
+            first = first_moment(frame.ranges[0].values[0] or "")
+            last = moment_after(frame.ranges[0].values[-1] or "") - MILLISECOND
+        else:
+            cube = key.place.cube
+            moments = [
+                moment
+                for row in self.facts.table(cube)
+                if (
+                    moment := show_time(
+                        self.facts.read(frame.shifts, key.place, {cube: row}), self.facts.timezone
+                    )
+                )
+            ]
+            if not moments:
+                return
+            first, last = min(moments), max(moments)
+        start = cut_time(first, key.granularity)
+        while start is not None and start <= last:
+            end = move_time(start, 1, key.granularity)
+            assert end is not None
+            yield start, end
+            start = end
+
+
+def _outermost(item: Measure, values: Sequence[Value]) -> Value:
+    """Return the outer stage's value over the rows of the inner one."""
+    if item.type in {"number", "string", "boolean"}:
+        if len(values) != 1:
+            raise Refused("unsupported")
+        return values[0]
+    return aggregate_values(item, values)
+
+
+def _seen(window: Window, start: datetime, end: datetime) -> Within:
+    """Return which times the window of a period sees."""
+    if window.to_date is not None:
+        first = cut_time(start, window.to_date)
+        return lambda moment: first is not None and first <= moment < end
+    if window.offset == "start":
+        lower = _moved(start, window.trailing, -1)
+        upper = _moved(start, window.leading, 1)
+        return lambda moment: (
+            (lower is None or moment >= lower) and (upper is None or moment < upper)
+        )
+    anchor = end - MILLISECOND
+    after = start - MILLISECOND if window.trailing is None else _moved(anchor, window.trailing, -1)
+    until = _moved(anchor, window.leading, 1)
+    return lambda moment: (after is None or moment > after) and (until is None or moment <= until)
+
+
+def _moved(anchor: datetime, by: tuple[int, str] | str | None, sign: int) -> datetime | None:
+    """Return the anchor moved by an interval; None is unbounded."""
+    if by is None:
+        return anchor
+    if isinstance(by, str):
+        return None
+    return move_time(anchor, sign * by[0], by[1])
