@@ -126,7 +126,7 @@ class _Statement:
         return columns, f"{source}{scope.where()}", _Reader(scope, None)
 
     def _row_value(self, scope: Scope, measure: Measure) -> str:
-        """Return a measure of one row: a count is 1 where the row is there, a sum its value."""
+        """Return a measure of one row: counts are 1 where there is something to count, sums its value."""
         if (measure.cube, measure.name) in self._plan.calculated:
             if not isinstance(measure.sql, Expression):
                 raise InternalError(f"{measure.cube}.{measure.name} has no sql")
@@ -137,6 +137,8 @@ class _Statement:
             if measure.sql is None and keys:
                 return f"(CASE WHEN {scope.dimension(keys[0])} IS NOT NULL THEN {text} END)"
             return f"(CASE WHEN {text} IS NOT NULL THEN 1 END)"
+        if measure.type in {"count_distinct", "count_distinct_approx"}:
+            return f"(CASE WHEN {operand(scope, measure)} IS NOT NULL THEN 1 END)"
         return operand(scope, measure)
 
     def _order(self, measure: _Reader) -> str:

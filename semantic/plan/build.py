@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from semantic.catalog.catalog import Catalog, CubeSource, Measure
@@ -10,7 +10,7 @@ from semantic.errors import UnsafeAggregationError, UnsupportedError
 from semantic.plan.evaluate import Evaluator
 from semantic.plan.frame import Frame
 from semantic.plan.lineage import split
-from semantic.plan.nodes import GroupKey, Plan, Relation, Rows, Ungrouped
+from semantic.plan.nodes import GroupKey, MeasureName, Plan, Relation, Rows, Ungrouped
 from semantic.plan.rows import RowFinder
 from semantic.plan.walk import rows_of
 from semantic.query.bound import (
@@ -34,9 +34,10 @@ def build(catalog: Catalog, bound: BoundQuery) -> Plan:
         UnsupportedError: a measure is of a kind that is not answered.
     """
     frame = _root_frame(bound)
-    asked = list(_measures(bound))
+    uses = list(_measure_uses(bound))
+    asked = [use.measure for use in uses]
     leaves, staged, calculated = split(catalog, asked)
-    evaluator = Evaluator(catalog, bound, frame, tuple(leaves.values()))
+    evaluator = Evaluator(catalog, bound, frame, tuple(leaves.values()), _paths(catalog, uses))
     source: Relation | Ungrouped
     if bound.ungrouped:
         if staged:
@@ -73,17 +74,41 @@ def _root_frame(bound: BoundQuery) -> Frame:
     return Frame(keys, ranges, bound.rows[dated:])
 
 
-def _measures(bound: BoundQuery) -> Iterator[Measure]:
+def _measure_uses(bound: BoundQuery) -> Iterator[MeasureUse]:
     for column in bound.columns:
         if isinstance(column.use, MeasureUse):
-            yield column.use.measure
+            yield column.use
     for condition in bound.groups:
         for use in uses_of(condition):
             if isinstance(use, MeasureUse):
-                yield use.measure
+                yield use
     for item in bound.order:
         if isinstance(item.key, MeasureUse):
-            yield item.key.measure
+            yield item.key
+
+
+def _paths(catalog: Catalog, uses: Iterable[MeasureUse]) -> Mapping[MeasureName, tuple[str, ...]]:
+    """Return the paths by which views reach measures, for what they are made of in their cube.
+
+    Raises:
+        UnsupportedError: one measure is reached in two ways.
+    """
+    found: dict[MeasureName, tuple[str, ...]] = {}
+    for use in uses:
+        if len(use.path) == 1:
+            continue
+        leaves, staged, _ = split(catalog, [use.measure])
+        for leaf in (*leaves.values(), *staged.values()):
+            if leaf.cube != use.measure.cube:
+                continue
+            name = (leaf.cube, leaf.name)
+            if found.setdefault(name, use.path) != use.path:
+                raise UnsupportedError(
+                    f"{leaf.cube}.{leaf.name} is asked along {'.'.join(found[name])} and along "
+                    f"{'.'.join(use.path)} at once",
+                    suggestion="ask for the measure of one view at a time",
+                )
+    return found
 
 
 def _ungrouped(finder: RowFinder, frame: Frame, leaves: tuple[Measure, ...]) -> Ungrouped:

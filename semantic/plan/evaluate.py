@@ -9,7 +9,7 @@ Inner stages are evaluations of the same kind with another frame, so everything 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from semantic.catalog.catalog import Catalog, Dimension, Measure
@@ -23,6 +23,7 @@ from semantic.plan.nodes import (
     Attachment,
     GroupKey,
     Groups,
+    MeasureName,
     Merge,
     Rank,
     Regroup,
@@ -54,12 +55,17 @@ class Evaluator:
     __slots__ = ("_bound", "_catalog", "_finder", "_known", "_root", "_windows")
 
     def __init__(
-        self, catalog: Catalog, bound: BoundQuery, root: Frame, asked: Sequence[Measure]
+        self,
+        catalog: Catalog,
+        bound: BoundQuery,
+        root: Frame,
+        asked: Sequence[Measure],
+        paths: Mapping[MeasureName, tuple[str, ...]],
     ) -> None:
         self._catalog = catalog
         self._bound = bound
         self._root = root
-        self._finder = RowFinder(catalog, self._attach, bound.joins, asked)
+        self._finder = RowFinder(catalog, self._attach, bound.joins, asked, paths)
         self._windows = Windows(catalog, bound, self._finder, self.evaluate)
         self._known: list[tuple[Frame, tuple[tuple[str, str], ...], Relation]] = []
 

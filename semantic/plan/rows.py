@@ -7,7 +7,7 @@ one_to_many along the hop, many_to_one against it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from semantic.catalog.catalog import Catalog, Dimension, Measure
 from semantic.catalog.join_graph import JoinTree
@@ -23,7 +23,7 @@ from semantic.plan.lineage import (
     reach_of,
     switches_below,
 )
-from semantic.plan.nodes import Attachment, GroupKey, Rows, Step
+from semantic.plan.nodes import Attachment, GroupKey, MeasureName, Rows, Step
 from semantic.query.bound import Condition, DimensionUse, SegmentUse, Use
 from semantic.query.conditions import uses_of
 
@@ -34,7 +34,7 @@ Attach = Callable[[Dimension, Frame], Attachment]
 class RowFinder:
     """Finds rows for one query. `attach` makes the relations of computed dimensions."""
 
-    __slots__ = ("_attach", "_catalog", "_others", "_ways")
+    __slots__ = ("_attach", "_catalog", "_others", "_paths", "_ways")
 
     def __init__(
         self,
@@ -42,11 +42,13 @@ class RowFinder:
         attach: Attach,
         ways: Sequence[tuple[str, ...]],
         others: Sequence[Measure],
+        paths: Mapping[MeasureName, tuple[str, ...]],
     ) -> None:
         self._catalog = catalog
         self._attach = attach
         self._ways = tuple(ways)
         self._others = tuple(others)
+        self._paths = paths
 
     def find(self, measure: Measure | None, frame: Frame) -> tuple[JoinTree, Rows]:
         """Return the tree from its root, and the rows of the measure's cube (or of the root).
@@ -63,8 +65,7 @@ class RowFinder:
         """Return the tree of several measures together, and its rows from the root."""
         needed = Reach()
         for measure in measures:
-            needed.cubes[measure.cube] = None
-            needed.add(reach_of(self._catalog, measure))
+            needed.add(self._measure_reach(measure))
         conditions = frame.all_conditions
         tree = self._grow(needed, frame, conditions)
         return tree, self._make_rows(tree.root, tree, frame, conditions, measures)
@@ -129,8 +130,7 @@ class RowFinder:
     ) -> JoinTree:
         needed = Reach()
         if measure is not None:
-            needed.cubes[measure.cube] = None
-            needed.add(reach_of(self._catalog, measure))
+            needed.add(self._measure_reach(measure))
         tree = self._grow(needed, frame, conditions, hubs)
         return tree if not hubs else _prune(tree, frozenset(needed.cubes))
 
@@ -154,6 +154,15 @@ class RowFinder:
             needed.add(self._granularity_reach(key))
         ways = tuple(needed.paths) + self._ways_for(needed)
         return self._catalog.join_graph.find_tree((*needed.cubes, *hubs), ways)
+
+    def _measure_reach(self, measure: Measure) -> Reach:
+        """Return what a measure needs; one that a view reaches by a path, along that path."""
+        found = Reach({measure.cube: None})
+        found.add(reach_of(self._catalog, measure))
+        path = self._paths.get((measure.cube, measure.name))
+        if path is not None:
+            found.paths[path] = None
+        return found
 
     def _ways_for(self, needed: Reach) -> tuple[tuple[str, ...], ...]:
         """Return the join hints of the query whose cubes are all needed."""
