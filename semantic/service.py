@@ -26,8 +26,8 @@ from semantic.project import Project
 from semantic.query.bind import bind
 from semantic.query.bound import BoundColumn, BoundQuery, DimensionUse, MeasureUse
 from semantic.query.context import SecurityContext
-from semantic.query.members import hide_members
 from semantic.query.query import Query
+from semantic.query.visibility import Visibility
 
 
 class SemanticLayer:
@@ -37,8 +37,7 @@ class SemanticLayer:
         self._loader = loader
         self._engine = engine
         self._reloading = threading.Lock()
-        self._catalog = loader.load()
-        self._visible = hide_members(self._catalog)
+        self._model = Visibility(loader.load())
 
     @classmethod
     def open(
@@ -67,7 +66,7 @@ class SemanticLayer:
     @property
     def catalog(self) -> Catalog:
         """The current model."""
-        return self._catalog
+        return self._model.whole
 
     def reload(self) -> bool:
         """Read the model's files again; return whether anything changed.
@@ -77,9 +76,9 @@ class SemanticLayer:
         """
         with self._reloading:
             catalog = self._loader.load()
-            if catalog.version == self._catalog.version:
+            if catalog.version == self._model.whole.version:
                 return False
-            self._visible, self._catalog = hide_members(catalog), catalog
+            self._model = Visibility(catalog)
             return True
 
     def load(
@@ -123,12 +122,12 @@ class SemanticLayer:
                 for value in compiled.values
             ],
             "tables": list(compiled.tables),
-            "model": self._catalog.version,
+            "model": self._model.whole.version,
         }
 
-    def visible(self, context: SecurityContext) -> Catalog:  # noqa: ARG002 -- policies come later
+    def visible(self, context: SecurityContext) -> Catalog:
         """Return the model without what this caller may not see."""
-        return self._visible
+        return self._model.visible(context)
 
     def state(self, tables: Iterable[str] | None = None) -> AnswerState:
         """Return freshness and quality of the named tables, or of all that are in service.
@@ -145,8 +144,9 @@ class SemanticLayer:
     def _prepare(
         self, query: Query, context: SecurityContext, now: datetime
     ) -> tuple[BoundQuery, Plan, CompiledQuery]:
-        catalog = self._catalog
-        bound = bind(catalog, query, now=now)
+        model = self._model
+        catalog = model.whole
+        bound = bind(catalog, query, now=now, sight=model.sight(context))
         plan = build(catalog, bound)
         dialect = self._engine.dialect
         compiled = compile_plan(catalog, plan, total=query.total, dialect=dialect, context=context)

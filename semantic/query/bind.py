@@ -16,20 +16,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from semantic.catalog.catalog import Catalog
 from semantic.errors import LimitExceededError, QuerySyntaxError, UnknownMemberError, suggest
-from semantic.query.bound import (
-    AllOf,
-    BoundQuery,
-    Condition,
-    InSegment,
-    SegmentUse,
-    Within,
-)
+from semantic.query.bound import BoundQuery, Condition, InSegment, SegmentUse, Within
 from semantic.query.columns import bind_columns, bind_time, misplaced
 from semantic.query.conditions import bind_filter, bind_filters
 from semantic.query.dates import Interval, parse_range
-from semantic.query.defaults import bind_defaults, name_use
+from semantic.query.defaults import Key, bind_defaults, name_use, used_names
 from semantic.query.members import EVERYTHING, PUBLIC, Sight, clip, find_member, find_named
 from semantic.query.ordering import bind_order
+from semantic.query.policy import PolicySight, add_mask
 from semantic.query.query import DEFAULT_LIMIT, MAXIMUM_LIMIT, Query, TimeDimension
 
 _ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9_+\-]+){0,2}")
@@ -39,7 +33,8 @@ _LONGEST_ZONE: Final = 100
 def bind(catalog: Catalog, query: Query, *, now: datetime, sight: Sight = PUBLIC) -> BoundQuery:
     """Return the query with its members, typed values and defaults.
 
-    `now` (with a zone) is what relative dates are relative to. `sight` is what the caller may see.
+    `now` (with a zone) is what relative dates are relative to. `sight` is what the caller may see;
+    access policies are in it.
 
     Raises:
         UnknownMemberError: a name is none, is hidden, or is of another kind than its place wants.
@@ -65,11 +60,12 @@ def bind(catalog: Catalog, query: Query, *, now: datetime, sight: Sight = PUBLIC
     segments = [InSegment(_segment(catalog, name, sight)) for name in query.segments]
     explicit = (*dated, *rows, *segments, *groups)
     default_rows, default_groups = bind_defaults(catalog, query, explicit, now=now, zone=zone)
+    guarded, masks = _guard(catalog, query, sight, now, zone)
     limit = _limit(query)
     return BoundQuery(
         query=query,
         columns=columns,
-        rows=(*dated, *rows, *segments, *default_rows),
+        rows=(*dated, *rows, *segments, *default_rows, *guarded),
         groups=(*groups, *default_groups),
         ranges=ranges,
         order=bind_order(catalog, query, columns, groups, sight),
@@ -80,7 +76,7 @@ def bind(catalog: Catalog, query: Query, *, now: datetime, sight: Sight = PUBLIC
         now=now,
         ungrouped=query.ungrouped,
         joins=tuple(_join_hint(catalog, hint, sight) for hint in query.join_hints),
-        masks=_masks(catalog, query, now, zone),
+        masks=masks,
     )
 
 
@@ -163,20 +159,19 @@ def _join_hint(catalog: Catalog, hint: tuple[str, ...], sight: Sight) -> tuple[s
     return tuple(path)
 
 
-def _masks(
-    catalog: Catalog, query: Query, now: datetime, zone: ZoneInfo
-) -> Mapping[tuple[str, str], Condition | None]:
-    """Return masked members by cube and name. They come from policies, which may name any."""
-    masks: dict[tuple[str, str], Condition | None] = {}
-    for item in query.masked_members:
+def _guard(
+    catalog: Catalog, query: Query, sight: Sight, now: datetime, zone: ZoneInfo
+) -> tuple[list[Condition], Mapping[Key, Condition | None]]:
+    """Return the conditions on rows and the masks that access policies put on the query."""
+    rows: list[Condition] = []
+    masks: dict[Key, Condition | None] = {}
+    if isinstance(sight, PolicySight):
+        found = [find_named(catalog, name, sight) for name in used_names(query)]
+        rows, masks = sight.restrict(found, now=now, zone=zone)
+    for item in query.masked_members:  # an internal caller's, who may name any member
         use, _ = find_member(catalog, item.member, EVERYTHING)
-        condition = None
+        unless = None
         if item.unless is not None:
-            condition = bind_filter(catalog, item.unless, now=now, zone=zone, sight=EVERYTHING)
-        key = name_use(use)
-        if key in masks:  # once as a view's, once as its cube's: it shows where both let it
-            known = masks[key]
-            both = None if known is None or condition is None else AllOf((known, condition))
-            condition = both
-        masks[key] = condition
-    return MappingProxyType(masks)
+            unless = bind_filter(catalog, item.unless, now=now, zone=zone, sight=EVERYTHING)
+        add_mask(masks, name_use(use), unless)
+    return rows, MappingProxyType(masks)
