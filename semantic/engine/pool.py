@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -54,6 +54,7 @@ class Pool:
     """Lends connections to a database. Safe to use from several threads."""
 
     def __init__(self, address: str, *, size: int) -> None:
+        self._connect = load_ibis()
         self._address = address
         self._free = threading.BoundedSemaphore(size)
         self._lock = threading.Lock()
@@ -99,7 +100,7 @@ class Pool:
             with self._lock:
                 connection = self._idle.pop() if self._idle else None
             if connection is None:
-                return connect(self._address)
+                return open_connection(self._connect, self._address)
             try:
                 connection.execute("SELECT 1")
             except psycopg.OperationalError:
@@ -121,21 +122,31 @@ class Pool:
         connection.close()
 
 
-def connect(address: str) -> Connection:
+def load_ibis() -> Callable[..., Any]:
+    """Return what connects to PostgreSQL. It takes a second to load, so only who needs it does.
+
+    Raises:
+        SourceUnavailableError: its packages are not installed.
+    """
+    try:
+        import ibis  # noqa: PLC0415
+
+        return cast("Callable[..., Any]", ibis.postgres.connect)
+    except (ImportError, AttributeError) as missing:
+        raise SourceUnavailableError(
+            f"PostgreSQL needs packages that are not installed: {missing}",
+            suggestion="install `ducat[postgres]`",
+        ) from missing
+
+
+def open_connection(connect: Callable[..., Any], address: str) -> Connection:
     """Return a connection that reads only, one state of the data per transaction, in UTC.
 
     Raises:
         SourceUnavailableError: the address is wrong, or nobody answers there.
     """
     try:
-        import ibis  # noqa: PLC0415 -- a second to load, and only who has such a database needs it
-
-        backend = ibis.postgres.connect(**_read_address(address))
-    except (ImportError, AttributeError) as missing:
-        raise SourceUnavailableError(
-            f"PostgreSQL needs packages that are not installed: {missing}",
-            suggestion="install `ducat[postgres]`",
-        ) from missing
+        backend = connect(**_read_address(address))
     except psycopg.Error as failed:
         raise SourceUnavailableError(
             f"the database cannot be reached: {str(failed).strip()}",

@@ -101,8 +101,8 @@ class Postgres:
         return f"CAST({value} AS timestamp)"
 
     def ilike(self, text: str, pattern: str, *, negated: bool) -> str:
-        """Return a test of text against a pattern."""
-        return f"{text} {'NOT ' * negated}ILIKE {pattern} ESCAPE '\\'"
+        """Return a test of text against a pattern; JSON and enums are read as text."""
+        return f"{self.cast_text(text)} {'NOT ' * negated}ILIKE {pattern} ESCAPE '\\'"
 
     def null_safe_equal(self, left: str, right: str) -> str:
         """Return a test for equality that holds for two nulls.
