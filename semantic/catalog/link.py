@@ -14,6 +14,7 @@ from semantic.catalog.catalog import (
     Segment,
 )
 from semantic.catalog.link_members import freeze, link_dimension, link_measure, qualify
+from semantic.catalog.link_policy import link_access_policy
 from semantic.catalog.link_rollups import link_pre_aggregation
 from semantic.catalog.names import humanise
 from semantic.catalog.resolve import CubeNames, Resolver
@@ -88,6 +89,10 @@ def link_cube(
         pre_aggregations=tuple(
             link_pre_aggregation(item, resolver)
             for item in _unique(spec.pre_aggregations, "pre-aggregation", problems)
+        ),
+        policies=tuple(
+            link_access_policy(item, spec.name, names[spec.name].kinds, problems)
+            for item in spec.policies
         ),
     )
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from semantic.errors import Span
 from semantic.spec.pre_aggregation import PreAggregationSpec
 from semantic.spec.reader import Text
+
+if TYPE_CHECKING:
+    from semantic.spec.policy import AccessPolicySpec  # which reads filters, whose specs are here
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,3 +271,4 @@ class CubeSpec:
     span: Span
     calendar: bool = False
     pre_aggregations: tuple[PreAggregationSpec, ...] = ()
+    policies: tuple[AccessPolicySpec, ...] = ()

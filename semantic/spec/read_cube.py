@@ -12,6 +12,7 @@ from semantic.spec.cube import (
     JoinSpec,
     SegmentSpec,
 )
+from semantic.spec.policy import read_access_policies
 from semantic.spec.pre_aggregation import read_pre_aggregation, read_refresh_key
 from semantic.spec.read_dimension import read_dimension
 from semantic.spec.read_labels import read_labels
@@ -29,7 +30,7 @@ RELATIONSHIPS: Final = {
 }  # fmt: skip
 
 _CUBE_LATER = (
-    "rewrite_queries", "access_policy", "context_members", "dialect",
+    "rewrite_queries", "context_members", "dialect",
 )  # fmt: skip
 _Spec = TypeVar("_Spec")
 
@@ -63,6 +64,7 @@ def read_cube(node: MappingNode, problems: list[Problem]) -> CubeSpec | None:
         span=name.span if name else node.span,
         calendar=bool(reader.flag("calendar")),
         pre_aggregations=_each(reader, "pre_aggregations", read_pre_aggregation, problems),
+        policies=read_access_policies(reader),
     )
     reader.text("sql_alias")  # names of columns and rollups in Cube: nothing here is called by it
     read_refresh_key(reader)  # what is served changes by snapshot: the key has no effect
