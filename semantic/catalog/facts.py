@@ -31,32 +31,46 @@ class OtherCube:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`references` holds the members that each member's snippets name, by full names."""
+    """`references` holds the members that each member's snippets name, all by full names.
 
-    references: Mapping[str, tuple[MemberReference, ...]]
+    `joined` holds the cubes that the condition of each join names; `roles` says whether a role is
+    among the references.
+    """
+
+    references: Mapping[str, tuple[str, ...]]
+    roles: bool
+    joined: Mapping[str, frozenset[str]]
     others: tuple[OtherCube, ...]
     keys: tuple[Dimension, ...]
 
 
 def list_facts(cube: Cube) -> Facts:
     """Return what the rules need to know of a cube."""
-    references: dict[str, tuple[MemberReference, ...]] = {}
+    references: dict[str, tuple[str, ...]] = {}
     others: dict[OtherCube, None] = {}
     for name, expression in list_expressions(cube):
         for part in _flatten(expression):
             match part:
                 case MemberReference():
-                    references[name] = (*references.get(name, ()), part)
+                    full = f"{cube.name}.{name}"
+                    named = f"{part.cube}.{part.member}"
+                    references[full] = (*references.get(full, ()), named)
                     if part.cube != cube.name:
                         others[OtherCube(name, part.cube, part.member, expression.span)] = None
                 case ColumnReference() if part.cube != cube.name:
                     others[OtherCube(name, part.cube, None, expression.span)] = None
                 case _:
                     pass
-    return Facts(references, tuple(others), cube.primary_key)
+    return Facts(
+        references,
+        roles=any("." in other.cube for other in others),
+        joined={name: frozenset(_list_cubes(join.sql)) for name, join in cube.joins.items()},
+        others=tuple(others),
+        keys=cube.primary_key,
+    )
 
 
-def list_cubes(expression: Expression) -> Iterator[str]:
+def _list_cubes(expression: Expression) -> Iterator[str]:
     """Yield the cubes that a snippet reads columns or members of."""
     for part in _flatten(expression):
         if isinstance(part, ColumnReference | MemberReference):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from semantic.catalog.catalog import Cube
-from semantic.catalog.facts import Facts, list_cubes, list_facts
+from semantic.catalog.facts import Facts, list_facts
 from semantic.catalog.join_graph import JoinGraph
 from semantic.errors import Problem, suggest
 
@@ -52,7 +52,7 @@ def find_empty_cubes(model: Model) -> Iterator[Problem]:
 def find_bad_joins(model: Model) -> Iterator[Problem]:
     """A join leads to another cube that exists, and its condition is about these two."""
     for cube in model.cubes.values():
-        for join in cube.joins.values():
+        for name, join in cube.joins.items():
             base = join.base or join.target
             if base not in model.cubes:
                 yield Problem(
@@ -72,7 +72,7 @@ def find_bad_joins(model: Model) -> Iterator[Problem]:
                 continue
             if not join.sql.parts:
                 continue
-            named = set(list_cubes(join.sql))
+            named = model.facts[cube.name].joined[name]
             for other in sorted(named - {cube.name, join.target}):
                 yield Problem(
                     "invalid_join",
@@ -153,12 +153,12 @@ def find_unreachable_references(model: Model) -> Iterator[Problem]:
 
 def find_cycles(model: Model) -> Iterator[Problem]:
     """No member refers to itself, also not through others."""
-    references: dict[str, list[str]] = {}
-    for name, facts in model.facts.items():
-        for member, named in facts.references.items():
-            references[f"{name}.{member}"] = [
-                f"{_base_of(model, item.cube)}.{item.member}" for item in named
-            ]
+    references: dict[str, tuple[str, ...]] = {}
+    for facts in model.facts.values():
+        references.update(facts.references)
+        if facts.roles:
+            for member, named in facts.references.items():
+                references[member] = tuple(_in_base(model, name) for name in named)
     done: set[str] = set()
     for start in references:
         cycle = _find_cycle(start, references, done)
@@ -173,14 +173,15 @@ def find_cycles(model: Model) -> Iterator[Problem]:
             )
 
 
-def _base_of(model: Model, cube: str) -> str:
-    """Return the cube that a role is a role of: what refers to itself does so in every role."""
+def _in_base(model: Model, member: str) -> str:
+    """Return a role's member as its cube's: what refers to itself does so in every role."""
+    cube, _, name = member.rpartition(".")
     found = model.cubes.get(cube)
-    return cube if found is None or found.role_of is None else found.role_of
+    return member if found is None or found.role_of is None else f"{found.role_of}.{name}"
 
 
 def _find_cycle(
-    start: str, references: Mapping[str, list[str]], done: set[str]
+    start: str, references: Mapping[str, tuple[str, ...]], done: set[str]
 ) -> list[str] | None:
     """Return a circle reachable from `start`, its first member also last. Iterative: no depth."""
     path: list[str] = []

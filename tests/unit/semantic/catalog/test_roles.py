@@ -20,7 +20,7 @@ from semantic.catalog.roles import (
     add_roles,
     find_ambiguous_references,
 )
-from semantic.errors import AmbiguousJoinPathError, NoJoinPathError
+from semantic.errors import AmbiguousJoinPathError, ModelError, NoJoinPathError
 
 MODEL = """
 cubes:
@@ -238,3 +238,63 @@ def test_hostile_names_do_not_fill_the_memory(cubes: CubesAndRoles) -> None:
     for depth in range(1, MAXIMUM_LENGTH + 50):
         cubes.get("users" + ".boss" * depth)
     assert "users" + ".boss" * 50 not in cubes
+
+
+NAMED = """
+cubes:
+  - name: users
+    sql_table: users
+    joins:
+      - {name: boss, cube: users, relationship: many_to_one, sql: "{CUBE}.boss_id = {boss}.id"}
+    dimensions:
+      - {name: id, type: number, sql: id, primary_key: true}
+      - {name: city, type: string, sql: city}
+      - {name: boss_city, type: string, sql: "{CUBE.boss.city}"}
+      - {name: top, type: string, sql: "{CUBE.boss.%s}"}
+  - name: orders
+    sql_table: orders
+    joins:
+      - name: users
+        alias: customer
+        relationship: many_to_one
+        sql: "{CUBE}.customer_id = {users}.id"
+    dimensions:
+      - {name: id, type: number, sql: id, primary_key: true}
+      - {name: city, type: string, sql: "{CUBE.customer.city}"}
+views:
+  - name: sales
+    cubes:
+      - {join_path: orders, includes: [id]}
+      - {join_path: orders.customer, includes: [city], prefix: true}
+      - {join_path: orders.customer.boss, includes: [city], prefix: true}
+    folders: [{name: Boss, includes: [{join_path: orders.customer.boss}]}]
+"""
+
+
+def test_named_joins_of_a_model_make_roles_in_paths_of_views_and_references() -> None:
+    catalog = load_catalog_from_text({"m.yml": NAMED % "city"})
+    members = catalog.views["sales"].members
+    assert {name: member.join_path for name, member in members.items()} == {
+        "id": ("orders",),
+        "customer_city": ("orders", "orders.customer"),
+        "boss_city": ("orders", "orders.customer", "orders.customer.boss"),
+    }
+    assert catalog.views["sales"].folders[0].members == ("boss_city",)
+    role = catalog.cubes["orders.customer"].dimensions["boss_city"].sql
+    assert isinstance(role, Expression)
+    assert role.parts == (
+        MemberReference(
+            "orders.customer.boss", "city", path=("orders.customer", "orders.customer.boss")
+        ),
+    )
+    condition = catalog.cubes["orders"].joins["customer"].sql
+    assert [part.cube for part in condition.parts if isinstance(part, ColumnReference)] == [
+        "orders", "orders.customer"
+    ]  # fmt: skip
+
+
+def test_a_member_that_refers_to_itself_through_a_role_is_a_circle() -> None:
+    """Else each role would refer to the next one, without end."""
+    with pytest.raises(ModelError) as caught:
+        load_catalog_from_text({"m.yml": NAMED % "top"})
+    assert [problem.code for problem in caught.value.problems] == ["reference_cycle"]
