@@ -62,10 +62,10 @@ class PostgresEngine:
         if cancelled is not None and cancelled.is_set():
             raise was_cancelled()
         with self._pool.lend(self._timeout, cancelled) as lease:
-            left = self._timeout - (time.perf_counter() - started)
-            with self._watchdog.watch(lease, left, cancelled) as watch:
+            # The time counts from here: opening a connection has its own limit.
+            with self._watchdog.watch(lease, self._timeout, cancelled) as watch:
                 try:
-                    table, read_at = _read(lease.connection, compiled, left)
+                    table, read_at = _read(lease.connection, compiled, self._timeout)
                     total = _count(lease.connection, compiled)
                 except psycopg.Error as failed:
                     raise self._explain(failed, watch) from failed
