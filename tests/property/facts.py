@@ -136,7 +136,7 @@ class Facts:
                 groups[key] = {}
         for leaf in leaves:
             name = (leaf.cube, leaf.item.name)
-            for key, value in self._evaluate_leaf(frame, leaf, leaves).items():
+            for key, value in self.evaluate_leaf(frame, leaf, leaves).items():
                 groups.setdefault(key, {})[name] = value
         for values in groups.values():
             for leaf in leaves:
@@ -144,17 +144,24 @@ class Facts:
                 values.setdefault((leaf.cube, leaf.item.name), empty)
         return groups
 
-    def _evaluate_leaf(
-        self, frame: Frame, leaf: Place, leaves: Sequence[Place]
+    def evaluate_leaf(
+        self,
+        frame: Frame,
+        leaf: Place,
+        leaves: Sequence[Place],
+        window: Callable[[Joined], bool] | None = None,
     ) -> dict[Key, Value]:
+        """Return a measure in each of its groups; a window stands in the place of date ranges."""
         tree, known = self.leaf_tree(frame, leaf, leaves)
+        if window is not None:
+            known = dataclasses.replace(known, ranges=())
         self.frame = frame
         self.check(leaf, tree)
         found: dict[Key, list[Joined]] = {} if frame.keys else {(): []}
-        for key, rows in self.group(known, self.join(tree, leaf.cube)).items():
+        for key, rows in self.group(known, self.join(tree, leaf.cube), window).items():
             found[key] = count_once(rows, leaf.cube)
         if tree.root != leaf.cube and frame.keys:
-            for key in self.group(known, self.join(tree, tree.root)):
+            for key in self.group(known, self.join(tree, tree.root), window):
                 found.setdefault(key, [])
         item = measure_of(leaf)
         return {key: aggregate_measure(item, rows, self.readers) for key, rows in found.items()}
@@ -213,11 +220,16 @@ class Facts:
             ]
         return self._rows[name]
 
-    def group(self, frame: Frame, rows: Iterable[Joined]) -> dict[Key, list[Joined]]:
-        """Return the rows for which the conditions hold, by group."""
+    def group(
+        self,
+        frame: Frame,
+        rows: Iterable[Joined],
+        window: Callable[[Joined], bool] | None = None,
+    ) -> dict[Key, list[Joined]]:
+        """Return the rows for which the conditions hold and that the window sees, by group."""
         groups: dict[Key, list[Joined]] = {}
         for row in rows:
-            if self.passes(frame, row):
+            if self.passes(frame, row) and (window is None or window(row)):
                 groups.setdefault(self.key(frame, row), []).append(row)
         return groups
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+from itertools import chain
 from random import Random
 from typing import Final
 
 from tests.property.make_schema import KINDS, LABELS, make_day, make_moment
 from tests.property.model import Dimension, DimensionType, Measure, Place, Segment, World
-from tests.property.queries import Asked, Compares, Filter, Nested, Timed
+from tests.property.queries import Asked, Compares, Filter, Nested, Timed, members_in
 from tests.property.times import GRANULARITIES
 
+LONG: Final = ("day", "week", "month", "quarter", "year")
 ZONES: Final = ("America/New_York", "Europe/Berlin", "Asia/Kolkata", "Asia/Tokyo")
 _DATES: Final = (
     "inDateRange", "notInDateRange", "onTheDate", "beforeDate", "beforeOrOnDate", "afterDate",
@@ -69,7 +73,38 @@ def _make(random: Random, world: World, pool: Pool) -> Asked:
         timezone=random.choice(ZONES) if random.random() < 0.25 else "UTC",
         ungrouped=ungrouped,
     )
-    return _with_order(random, asked)
+    return _with_order(random, _suit_stages(random, pool, asked))
+
+
+def _suit_stages(random: Random, pool: Pool, asked: Asked) -> Asked:
+    """Ask what staged measures are about: their groups, and one time with few periods."""
+    times = asked.times
+    dimensions = list(asked.dimensions)
+    named = chain(asked.measures, *map(members_in, asked.filters))
+    for name in named:
+        item = pool[name].item
+        if not isinstance(item, Measure):
+            continue
+        if item.window is not None or (item.stage is not None and item.stage.shift is not None):
+            found = [timed.member for timed in times] or [_time_of(random, pool, pool[name])]
+            timed = _make_time(random, found[0], LONG)
+            times = (timed,) if timed.granularity is not None else ()
+        if item.stage is not None and random.random() < 0.7:
+            listed = (*(item.stage.group_by or ()), *item.stage.reduce_by, *item.stage.excludes)
+            path = {f"{place.cube}.{place.item.name}": other for other, place in pool.items()}
+            dimensions += [path[other] for other in listed if other in path]
+    return dataclasses.replace(asked, times=times, dimensions=tuple(dict.fromkeys(dimensions)))
+
+
+def _time_of(random: Random, pool: Pool, place: Place) -> str:
+    """Return a time dimension, mostly of the measure's own cube."""
+    times = [
+        (name, other.cube)
+        for name, other in pool.items()
+        if isinstance(other.item, Dimension) and other.item.type == "time"
+    ]
+    own = [name for name, cube in times if cube == place.cube]
+    return random.choice(own if own and random.random() < 0.8 else [name for name, _ in times])
 
 
 def _plain(place: Place) -> bool:
@@ -87,8 +122,8 @@ def _sample(random: Random, names: list[str], weights: tuple[int, ...]) -> tuple
     return tuple(random.sample(names, min(count, len(names))))
 
 
-def _make_time(random: Random, name: str) -> Timed:
-    granularity = random.choice(GRANULARITIES) if random.random() < 0.75 else None
+def _make_time(random: Random, name: str, units: Sequence[str] = GRANULARITIES) -> Timed:
+    granularity = random.choice(units) if random.random() < 0.75 else None
     if granularity is not None and random.random() < 0.5:
         return Timed(name, granularity)
     return Timed(name, granularity, _make_range(random))

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from tests.property.expressions import Expression, write_literal, write_sql
-from tests.property.model import Case, Cube, Dimension, Measure, Table, View, World
+from tests.property.model import Case, Cube, Dimension, Measure, Stage, Table, View, Window, World
 
 
 def write_model(world: World) -> str:
@@ -94,6 +94,43 @@ def _measure(item: Measure, own: str) -> dict[str, Any]:
         found["sql"] = write_sql(item.sql, own)
     if item.filters:
         found["filters"] = [{"sql": write_sql(part, own)} for part in item.filters]
+    if item.window is not None:
+        found["rolling_window"] = _window(item.window)
+    if item.stage is not None:
+        found |= {"multi_stage": True} | _stage(item.stage)
+    return found
+
+
+def _window(window: Window) -> dict[str, Any]:
+    if window.to_date is not None:
+        return {"type": "to_date", "granularity": window.to_date}
+    bounds = {"trailing": window.trailing, "leading": window.leading}
+    found: dict[str, Any] = {
+        key: by if isinstance(by, str) else f"{by[0]} {by[1]}"
+        for key, by in bounds.items()
+        if by is not None
+    }
+    return found | {"offset": window.offset}
+
+
+def _stage(stage: Stage) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if stage.group_by is not None:
+        found["group_by"] = list(stage.group_by)
+    if stage.reduce_by:
+        found["reduce_by"] = list(stage.reduce_by)
+    if stage.add_group_by:
+        found["add_group_by"] = list(stage.add_group_by)
+    if stage.excludes:
+        found["filter"] = {"exclude": list(stage.excludes)}
+    if stage.shift is not None:
+        shift = {
+            "interval": f"{stage.shift.amount} {stage.shift.unit}",
+            "type": "prior" if stage.shift.prior else "next",
+        }
+        if stage.shift.member is not None:
+            shift["time_dimension"] = stage.shift.member
+        found["time_shift"] = [shift]
     return found
 
 

@@ -157,7 +157,21 @@ class Stages:
 
     def _roll_whole(self, frame: Frame, leaf: Place, window: Window) -> dict[Key, Value]:
         """Return the one period that the whole date range is; without one there is no window."""
-        raise Refused("unsupported")
+        if not frame.ranges:
+            return self.facts.evaluate_leaf(frame, leaf, [leaf])
+        if len(frame.ranges) > 1:
+            raise Refused("unsupported")
+        found = frame.ranges[0]
+        start, end = first_moment(found.values[0] or ""), moment_after(found.values[-1] or "")
+        seen = _seen(window, start, end)
+        place = self.world.places[found.member]
+
+        def inside(row: Joined) -> bool:
+            value = self.facts.read(frame.shifts, place, row)
+            moment = show_time(value, self.facts.timezone)
+            return moment is not None and seen(moment)
+
+        return self.facts.evaluate_leaf(frame, leaf, [leaf], inside)
 
     def _periods(self, frame: Frame, key: Grouping) -> Iterator[tuple[datetime, datetime]]:
         """Yield start and end of each period, on the wall clock."""
