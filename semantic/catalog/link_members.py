@@ -32,7 +32,7 @@ from semantic.catalog.catalog import (
     TimeShift,
 )
 from semantic.catalog.names import humanise
-from semantic.catalog.resolve import Resolver, Usage
+from semantic.catalog.resolve import Resolver, Usage, base_of
 from semantic.errors import Problem, suggest
 from semantic.spec.cube import (
     CaseSpec,
@@ -64,11 +64,21 @@ def link_dimension(spec: DimensionSpec, cube_title: str, resolver: Resolver) -> 
     # Cube hides primary keys unless told otherwise.
     public = spec.labels.public if spec.labels.public is not None else not spec.primary_key
     usage: Usage = "computed" if spec.sub_query or spec.multi_stage is not None else "row"
+    sql = _link_sql(spec.sql, usage, resolver)
+    if spec.sub_query and not _names_measure(sql, resolver):
+        resolver.problems.append(
+            Problem(
+                "invalid_reference",
+                f"{resolver.cube}.{spec.name} is a sub_query and names no measure",
+                spec.span,
+                "write {other.measure} as its `sql`",
+            )
+        )
     return Dimension(
         cube=resolver.cube,
         name=spec.name,
         type=cast("DimensionType", spec.type),
-        sql=_link_sql(spec.sql, usage, resolver),
+        sql=sql,
         title=f"{cube_title} {short}",
         short_title=short,
         description=spec.labels.description,
@@ -122,11 +132,21 @@ def link_measure(spec: MeasureSpec, cube_title: str, resolver: Resolver) -> Meas
     usage: Usage = "aggregate" if spec.type in AGGREGATE_TYPES else "row"
     if spec.multi_stage is not None:
         usage = "stage"
+    sql = None if _is_plain_count(spec) else _link_measure_sql(spec.sql, usage, resolver)
+    if spec.multi_stage is not None and spec.type != "rank" and not _names_measure(sql, resolver):
+        resolver.problems.append(
+            Problem(
+                "invalid_reference",
+                f"{resolver.cube}.{spec.name} is multi_stage and names no measure",
+                spec.span,
+                "write {measure} in its `sql`, or leave out `multi_stage`",
+            )
+        )
     return Measure(
         cube=resolver.cube,
         name=spec.name,
         type=cast("MeasureType", spec.type),
-        sql=None if _is_plain_count(spec) else _link_measure_sql(spec.sql, usage, resolver),
+        sql=sql,
         title=f"{cube_title} {short}",
         short_title=short,
         description=spec.labels.description,
@@ -142,6 +162,30 @@ def link_measure(spec: MeasureSpec, cube_title: str, resolver: Resolver) -> Meas
         aliases=spec.aliases,
         meta=freeze(spec.labels.meta),
         span=spec.span,
+    )
+
+
+def _names_measure(
+    sql: Expression | CaseExpression | SwitchExpression | None, resolver: Resolver
+) -> bool:
+    """Whether SQL names a measure; SQL with problems of its own is not judged."""
+    match sql:
+        case Expression():
+            found = [sql]
+        case SwitchExpression():
+            found = [branch.sql for branch in sql.branches]
+            found += [sql.otherwise] if sql.otherwise is not None else []
+        case CaseExpression():
+            found = [branch.condition for branch in sql.branches]
+            labels = [*(branch.label for branch in sql.branches), sql.otherwise]
+            found += [label for label in labels if isinstance(label, Expression)]
+        case None:
+            return False
+    return any(not item.parts for item in found) or any(
+        isinstance(part, MemberReference)
+        and resolver.names[base_of(part.cube, resolver.names)].kinds[part.member] == "measure"
+        for item in found
+        for part in item.parts
     )
 
 
