@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "query": ("api.commands:query", "Answer one query in this process."),
     "validate": ("semantic.cli:validate", "Check the model and report every problem."),
     "explain": ("semantic.cli:explain", "Show the plan and the SQL of a query."),
+    "schema": ("semantic.cli:schema", "Print the JSON Schema of the model's YAML."),
     "flows": ("flows.cli:flows", "Run pipelines, serve their schedules, rebuild days."),
     "quality": ("quality.cli:quality", "Check the tables against their contracts."),
     "dashboards": ("dashboards.cli:dashboards", "Publish the Superset assets of this project."),

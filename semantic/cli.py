@@ -1,4 +1,4 @@
-"""`ducat validate` and `ducat explain`: the model and its answers, without a server."""
+"""`ducat validate`, `explain` and `schema`: the model and its answers, without a server."""
 
 from __future__ import annotations
 
@@ -93,6 +93,25 @@ def explain(ctx: click.Context, query_json: str, *, as_json: bool) -> None:
     else:
         for line in format_explanation(found):
             click.echo(line)
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write it into this file instead of printing it.",
+)
+def schema(out: Path | None) -> None:
+    """Print the JSON Schema of the model's YAML, with which editors complete and check it."""
+    import orjson  # noqa: PLC0415 - as above
+
+    from semantic.spec.schema import build_schema  # noqa: PLC0415
+
+    text = orjson.dumps(build_schema(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        out.write_bytes(text)
 
 
 def count_members(catalog: Catalog) -> dict[str, int]:

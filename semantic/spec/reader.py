@@ -45,13 +45,16 @@ def to_snake_case(name: str) -> str:
 
 
 class MappingReader:
-    """Takes the keys of `node` one by one. `what` names the mapping in messages."""
+    """Takes the keys of `node` one by one. `what` names the mapping in messages.
+
+    `known` holds the keys that were asked for, given or not.
+    """
 
     def __init__(self, node: MappingNode, what: str, problems: list[Problem]) -> None:
         self.node = node
         self.what = what
         self.problems = problems
-        self._known: list[str] = []
+        self.known: list[str] = []
         self._all = node.entries
         self._spelled: dict[str, str] = {}
         if not all(map(str.islower, node.entries)):
@@ -84,7 +87,7 @@ class MappingReader:
 
     def take(self, *keys: str) -> Node | None:
         """Return the value of the first of `keys` (a name and its old names), or None."""
-        self._known.extend(keys)
+        self.known.extend(keys)
         if len(keys) == 1:
             entry = self._left.pop(keys[0], None)
             return None if entry is None or is_nothing(entry[1]) else entry[1]
@@ -199,7 +202,7 @@ class MappingReader:
                     "unknown_key",
                     f"{self.what} has no key `{key}`",
                     span,
-                    suggest(name, [*self._known, *unsupported]),
+                    suggest(name, [*self.known, *unsupported]),
                 )
             elif not (isinstance(value, ScalarNode) and value.plain() in {False, None}):
                 # Written as false it asks for nothing, so nothing is ignored.

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from click.testing import CliRunner
 
-from semantic.cli import explain, validate
+from semantic.cli import explain, schema, validate
 from semantic.errors import ProjectError, QuerySyntaxError, UnknownMemberError
 
 ROOT = Path(__file__).parents[3]
@@ -143,3 +143,13 @@ def test_strict_joins_make_it_an_error(two_ways: Path, monkeypatch: pytest.Monke
     outcome = CliRunner().invoke(validate, obj=two_ways)
     assert outcome.exit_code == 1
     assert "join_alternatives" in outcome.stderr
+
+
+def test_the_schema_is_printed_or_written(tmp_path: Path) -> None:
+    printed = CliRunner().invoke(schema, [])
+    assert printed.exit_code == 0
+    assert orjson.loads(printed.stdout)["$schema"].endswith("2020-12/schema")
+    file = tmp_path / "model.schema.json"
+    written = CliRunner().invoke(schema, ["--out", str(file)])
+    assert (written.exit_code, written.stdout) == (0, "")
+    assert file.read_text() == printed.stdout
