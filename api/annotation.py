@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from api.members import Member, find_member
+from api.members import Member, Model, find_member
 from semantic.catalog.catalog import Catalog
 from semantic.engine.result import Result, ResultColumn
 
 
-def annotate(result: Result, catalog: Catalog) -> dict[str, Any]:
-    """Return Cube's annotation of a result's members; `catalog` is the whole one."""
+def annotate(result: Result, model: Model) -> dict[str, Any]:
+    """Return Cube's annotation of a result's members."""
+    catalog = model.whole
     measures: dict[str, Any] = {}
     dimensions: dict[str, Any] = {}
     times: dict[str, Any] = {}
@@ -19,9 +20,7 @@ def annotate(result: Result, catalog: Catalog) -> dict[str, Any]:
         member = find_member(catalog, column.member)
         item = _describe_column(column, member)
         if column.kind == "measure":
-            drills = member.drill_members if member else ()
-            item["drillMembers"] = drills
-            item["drillMembersGrouped"] = group_drills(drills, catalog)
+            item |= describe_drills(member.drill_members if member else (), model)
             measures[column.name] = item
         elif column.granularity is None:
             dimensions[column.name] = item
@@ -38,14 +37,15 @@ def annotate(result: Result, catalog: Catalog) -> dict[str, Any]:
     }
 
 
-def group_drills(names: Iterable[str], catalog: Catalog) -> dict[str, list[str]]:
-    """Return drill members by kind."""
+def describe_drills(names: Iterable[str], model: Model) -> dict[str, Any]:
+    """Return the drill members that the caller may see, in a list and by kind."""
+    shown = [name for name in names if model.shows(name)]
     grouped: dict[str, list[str]] = {"measures": [], "dimensions": []}
-    for name in names:
-        member = find_member(catalog, name)
+    for name in shown:
+        member = find_member(model.whole, name)
         key = "measures" if member is not None and member.kind == "measure" else "dimensions"
         grouped[key].append(name)
-    return grouped
+    return {"drillMembers": shown, "drillMembersGrouped": grouped}
 
 
 def _describe_column(column: ResultColumn, member: Member | None) -> dict[str, Any]:

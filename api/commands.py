@@ -79,6 +79,7 @@ def query(
     text = sys.stdin.read() if document == "-" else document
     checked = _check_json(text)
 
+    from api.members import Model  # noqa: PLC0415
     from api.rest.answer import encode_load  # noqa: PLC0415  (light command line)
     from api.rest.request import read_request  # noqa: PLC0415
     from semantic.project import Project  # noqa: PLC0415
@@ -99,7 +100,8 @@ def query(
         now = datetime.now(UTC)
         result = layer.load(asked.query, context, now=now)
         if as_json:
-            click.echo(encode_load(result, asked, layer.catalog, now=now))
+            model = Model(layer.catalog, layer.visible(context))
+            click.echo(encode_load(result, asked, model, now=now))
             return
     finally:
         layer.close()

@@ -23,6 +23,27 @@ NOT_NUMBERS: Final[Mapping[str, Type]] = {"string": "string", "time": "time", "b
 
 
 @dataclass(frozen=True, slots=True)
+class Model:
+    """The model as one request uses it: the whole one, and what the caller may see of it."""
+
+    whole: Catalog
+    visible: Catalog
+
+    def shows(self, full_name: str) -> bool:
+        """Whether the caller may see a member."""
+        owner, *rest = full_name.split(".")
+        if owner in self.visible.views:
+            view = self.visible.views[owner]
+            return view.public and len(rest) == 1 and rest[0] in view.members
+        if owner not in self.visible.cubes:
+            return False
+        cube, _, rest = walk(self.visible, self.visible.cubes[owner], rest)
+        if not cube.public or len(rest) != 1:
+            return False
+        return any(rest[0] in items for items in (cube.measures, cube.dimensions, cube.segments))
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """One member with the names that its cube or view gives it, and what defines it."""
 

@@ -19,7 +19,7 @@ from api.graphql.limits import MOST_TOKENS, check_cost
 from api.graphql.resolve import Call, RowsExecutor, resolve_cube
 from api.graphql.schema import CubeSchema, build_schema
 from api.graphql.static import describe_meta
-from api.members import list_owners
+from api.members import Model, list_owners
 from api.state import describe_answer, describe_state, format_instant
 from semantic.catalog.catalog import Catalog, Cube, View
 from semantic.errors import DucatError, QuerySyntaxError
@@ -154,8 +154,9 @@ def _write_result(result: ExecutionResult, call: Call) -> tuple[int, bytes]:
     body["data"] = result.data
     if call.results:
         annotation: dict[str, dict[str, Any]] = {}
+        model = Model(call.whole, call.visible)
         for answer in call.results.values():
-            for kind, items in annotate(answer, call.whole).items():
+            for kind, items in annotate(answer, model).items():
                 annotation.setdefault(kind, {}).update(items)
         body["extensions"] = {
             "annotation": annotation,

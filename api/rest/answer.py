@@ -14,9 +14,9 @@ import pyarrow as pa
 from api.annotation import annotate
 from api.document import write_document
 from api.encode import TEXT, Part, join_rows, join_texts, render_column
+from api.members import Model
 from api.rest.request import CacheMode, LoadRequest, ResponseFormat
 from api.state import describe_answer, format_instant
-from semantic.catalog.catalog import Catalog
 from semantic.engine.result import Result, ResultColumn
 from semantic.query.dates import parse_range
 from semantic.query.from_json import QuerySet
@@ -39,19 +39,19 @@ class PivotKey:
     source: str | None = None
 
 
-def encode_load(result: Result, request: LoadRequest, catalog: Catalog, *, now: datetime) -> bytes:
+def encode_load(result: Result, request: LoadRequest, model: Model, *, now: datetime) -> bytes:
     """Return the body of an answer to one query; `now` is what relative dates were relative to."""
-    answer = encode_part(result, request, 0, catalog, now=now)
+    answer = encode_part(result, request, 0, model, now=now)
     return encode_parts([answer], [result.query], request, now=now) if request.multi else answer
 
 
 def encode_part(
-    result: Result, request: LoadRequest, place: int, catalog: Catalog, *, now: datetime
+    result: Result, request: LoadRequest, place: int, model: Model, *, now: datetime
 ) -> bytes:
     """Return the result object of the query at `place` among those of a request."""
     query = describe_query(result.query, request.cache_mode, now=now)
     pivot = _pivot_key(request.asked, request.asked.queries[place], now)
-    return encode_result(result, request.form, query, catalog, pivot)
+    return encode_result(result, request.form, query, model, pivot)
 
 
 def encode_parts(
@@ -114,14 +114,14 @@ def encode_result(
     result: Result,
     form: ResponseFormat,
     query: dict[str, Any],
-    catalog: Catalog,
+    model: Model,
     pivot: PivotKey | None = None,
 ) -> bytes:
     """Return Cube's result object, keys in Cube's order, and our `ducat` before the data."""
     body: dict[str, Any] = {
         "query": query,
         "lastRefreshTime": format_instant(result.state.built_at),
-        "annotation": annotate(result, catalog),
+        "annotation": annotate(result, model),
         "dataSource": "default",
         "dbType": "duckdb",
         "external": False,

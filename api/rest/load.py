@@ -10,9 +10,9 @@ from starlette.types import Receive, Scope, Send
 
 from api.asgi import read_body, send_bytes, wait_gone
 from api.gateway import Asker, Gateway
+from api.members import Model
 from api.rest.answer import encode_load, encode_part, encode_parts
 from api.rest.request import LoadRequest, read_request
-from semantic.catalog.catalog import Catalog
 from semantic.engine.result import Result
 from semantic.errors import SnapshotError
 from semantic.query.query import Query
@@ -33,21 +33,22 @@ class LoadApp:
         request = read_request(scope["method"], scope["query_string"], body)
         request.check_kind()
         asker = Asker(context, "rest", scope["ducat.request_id"], partial(wait_gone, receive))
-        catalog = self._gateway.layer.catalog
+        layer = self._gateway.layer
+        model = Model(layer.catalog, layer.visible(context))
         now = datetime.now(UTC)
         if request.asked.kind != "regularQuery":
-            await send_bytes(send, await self._load_all(request, asker, catalog, now))
+            await send_bytes(send, await self._load_all(request, asker, model, now))
             return
         answer = await self._gateway.load(
             request.query,
             asker,
-            lambda result: encode_load(result, request, catalog, now=now),
+            lambda result: encode_load(result, request, model, now=now),
             now=now,
         )
         await send_bytes(send, answer)
 
     async def _load_all(
-        self, request: LoadRequest, asker: Asker, catalog: Catalog, now: datetime
+        self, request: LoadRequest, asker: Asker, model: Model, now: datetime
     ) -> bytes:
         """Answer several queries, all from the same tables: their answers will be compared.
 
@@ -62,7 +63,7 @@ class LoadApp:
                 answer, asked, snapshot = await self._gateway.load(
                     query,
                     asker,
-                    partial(_encode, request=request, place=place, catalog=catalog, now=now),
+                    partial(_encode, request=request, place=place, model=model, now=now),
                     now=now,
                 )
                 answers.append(answer)
@@ -76,7 +77,7 @@ class LoadApp:
 
 
 def _encode(
-    result: Result, *, request: LoadRequest, place: int, catalog: Catalog, now: datetime
+    result: Result, *, request: LoadRequest, place: int, model: Model, now: datetime
 ) -> tuple[bytes, Query, str]:
-    answer = encode_part(result, request, place, catalog, now=now)
+    answer = encode_part(result, request, place, model, now=now)
     return answer, result.query, result.state.snapshot

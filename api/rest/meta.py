@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
-from api.annotation import group_drills
-from api.members import Member, list_members
+from api.annotation import describe_drills
+from api.members import Member, Model, list_members
 from api.rest.snippets import render_expression
-from semantic.catalog.catalog import Catalog, Cube, Dimension, Hierarchy, Measure, View
+from semantic.catalog.catalog import (
+    Catalog,
+    Cube,
+    Dimension,
+    Folder,
+    Hierarchy,
+    Measure,
+    View,
+    ViewGroup,
+)
 
 
 def encode_meta(
@@ -21,23 +31,23 @@ def encode_meta(
     the SQL, the joins and the tables.
     """
     components = _components(whole)
+    model = Model(whole, visible)
     cubes = [
-        _describe_cube(cube, visible, whole, components[cube.name], extended=extended)
+        _describe_cube(cube, model, components[cube.name], extended=extended)
         for cube in visible.cubes.values()
         if cube.public and not only_views
     ]
-    views = [_describe_view(view, visible, whole) for view in visible.views.values() if view.public]
-    return orjson.dumps(
-        {"cubes": [*cubes, *views], "ducat": {"catalogVersion": whole.version}},
-        default=_to_json,
-    )
+    views = [_describe_view(view, model) for view in visible.views.values() if view.public]
+    body: dict[str, Any] = {"cubes": [*cubes, *views]}
+    if whole.view_groups:
+        body["viewGroups"] = [_describe_group(group, visible) for group in whole.view_groups]
+    body["ducat"] = {"catalogVersion": whole.version}
+    return orjson.dumps(body, default=_to_json)
 
 
-def _describe_cube(
-    cube: Cube, visible: Catalog, whole: Catalog, component: int, *, extended: bool
-) -> dict[str, Any]:
+def _describe_cube(cube: Cube, model: Model, component: int, *, extended: bool) -> dict[str, Any]:
     described = _heading(cube, "cube") | {"connectedComponent": component}
-    described |= _members(visible, whole, cube.name, extended=extended)
+    described |= _members(model, cube.name, extended=extended)
     described["hierarchies"] = [
         _hierarchy(cube.name, item) for item in cube.hierarchies.values() if item.public
     ]
@@ -50,18 +60,20 @@ def _describe_cube(
             "tables": cube.tables,
             "joins": [
                 {
-                    "name": join.target,
+                    "name": name,
                     "relationship": join.relationship,
                     "sql": render_expression(join.sql),
                 }
-                for join in cube.joins.values()
+                for name, join in cube.joins.items()
+                if model.visible.cubes[join.target].public
             ],
         }
     return described
 
 
-def _describe_view(view: View, visible: Catalog, whole: Catalog) -> dict[str, Any]:
-    described = _heading(view, "view") | _members(visible, whole, view.name, extended=False)
+def _describe_view(view: View, model: Model) -> dict[str, Any]:
+    whole = model.whole
+    described = _heading(view, "view") | _members(model, view.name, extended=False)
     shown = {f"{item.cube}.{item.member}": item.name for item in view.members.values()}
     hierarchies = []
     for item in view.members.values():
@@ -77,15 +89,47 @@ def _describe_view(view: View, visible: Catalog, whole: Catalog) -> dict[str, An
                     "public": True,
                 }
             )
-    folders = [
-        {"name": folder.name, "members": [_qualify(view.name, name) for name in folder.members]}
-        for folder in view.folders
+    described["hierarchies"] = hierarchies
+    described["folders"] = [_flat_folder(folder, view) for folder in view.folders]
+    described["nestedFolders"] = [_nested_folder(folder, view) for folder in view.folders]
+    groups = [*view.groups, *(item.name for item in whole.view_groups if view.name in item.views)]
+    if groups:
+        described["viewGroups"] = list(dict.fromkeys(groups))
+    return described
+
+
+def _flat_folder(folder: Folder, view: View) -> dict[str, Any]:
+    """Return a folder with the members of the folders in it, for tools that know no nesting."""
+    return {"name": folder.name, "members": list(dict.fromkeys(_below(folder, view)))}
+
+
+def _below(folder: Folder, view: View) -> Iterator[str]:
+    yield from _shown(folder, view)
+    for inner in folder.folders:
+        yield from _below(inner, view)
+
+
+def _nested_folder(folder: Folder, view: View) -> dict[str, Any]:
+    inner = [_nested_folder(item, view) for item in folder.folders]
+    return {"name": folder.name, "members": [*_shown(folder, view), *inner]}
+
+
+def _shown(folder: Folder, view: View) -> Iterator[str]:
+    """Yield the members of a folder that the caller may see."""
+    for member in folder.members:
+        short = member.rpartition(".")[2]
+        if short in view.members:
+            yield f"{view.name}.{short}"
+
+
+def _describe_group(group: ViewGroup, visible: Catalog) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": group.name, "title": group.title}
+    if group.description:
+        described["description"] = group.description
+    described["views"] = [
+        name for name in group.views if name in visible.views and visible.views[name].public
     ]
-    return described | {"hierarchies": hierarchies, "folders": folders, "nestedFolders": folders}
-
-
-def _qualify(owner: str, name: str) -> str:
-    return name if "." in name else f"{owner}.{name}"
+    return described
 
 
 def _heading(owner: Cube | View, kind: str) -> dict[str, Any]:
@@ -98,17 +142,17 @@ def _heading(owner: Cube | View, kind: str) -> dict[str, Any]:
     return heading
 
 
-def _members(visible: Catalog, whole: Catalog, owner: str, *, extended: bool) -> dict[str, Any]:
+def _members(model: Model, owner: str, *, extended: bool) -> dict[str, Any]:
     lists: dict[str, list[dict[str, Any]]] = {"measures": [], "dimensions": [], "segments": []}
-    for member in list_members(visible, whole, owner):
-        item = _describe_member(member, whole)
+    for member in list_members(model.visible, model.whole, owner):
+        item = _describe_member(member, model)
         if extended:
             item["sql"] = render_expression(member.definition.sql)
         lists[f"{member.kind}s"].append(item)
     return lists
 
 
-def _describe_member(member: Member, whole: Catalog) -> dict[str, Any]:
+def _describe_member(member: Member, model: Model) -> dict[str, Any]:
     item: dict[str, Any] = {
         "name": member.full_name,
         "title": member.title,
@@ -123,21 +167,22 @@ def _describe_member(member: Member, whole: Catalog) -> dict[str, Any]:
     if member.alias_of:
         item["aliasMember"] = member.alias_of
     match member.definition:
-        case Measure():
+        case Measure() as measure:
+            cumulative = measure.rolling_window is not None
             item |= {
-                "cumulativeTotal": False,
-                "cumulative": False,
+                "cumulativeTotal": cumulative,
+                "cumulative": cumulative,
                 "type": member.type,
-                "aggType": member.definition.type,
-                "drillMembers": member.drill_members,
-                "drillMembersGrouped": group_drills(member.drill_members, whole),
-            }
-        case Dimension():
+                "aggType": measure.type,
+            } | describe_drills(member.drill_members, model)
+        case Dimension() as dimension:
             item |= {
                 "type": member.type,
-                "suggestFilterValues": True,
+                "suggestFilterValues": dimension.suggest_filter_values,
                 "primaryKey": member.is_key,
             }
+            if dimension.order:
+                item["order"] = dimension.order
             if member.granularities:
                 item["granularities"] = [
                     {
@@ -174,7 +219,8 @@ def _components(whole: Catalog) -> dict[str, int]:
     """Return the number of the group of joined cubes that each cube is in, from 1."""
     neighbours: dict[str, set[str]] = {name: set() for name in whole.cubes}
     for cube in whole.cubes.values():
-        for target in cube.joins:
+        for join in cube.joins.values():
+            target = join.base or join.target
             neighbours[cube.name].add(target)
             neighbours.setdefault(target, set()).add(cube.name)
     components: dict[str, int] = {}

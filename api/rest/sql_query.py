@@ -121,7 +121,7 @@ def to_d3(form: str | None, currency: str | None = None) -> str | None:
 
 
 def _dimension(item: Member) -> dict[str, Any]:
-    kind: dict[str, str] = {"time": "timestamp", "geo": "string"}
+    kind: dict[str, str] = {"time": "timestamp", "geo": "string", "switch": "string"}
     return {
         "name": item.name,
         "type": kind.get(item.type, item.type),

@@ -244,7 +244,7 @@ class Filters:
         pattern = read_pattern(value.text, node, cased=isinstance(node, exp.Like))
         if pattern is None:
             return False if negated else MemberFilter(term.member, "set")
-        if pattern.place == "whole" and term.type != "string":
+        if pattern.place == "whole" and term.type not in {"string", "switch"}:
             raise refuse(node, f"{term.short} is not a text", "compare it with =")
         positive, negative = _PLACES[pattern.place]
         if negated:

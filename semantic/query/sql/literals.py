@@ -79,7 +79,7 @@ def fit_value(value: Value, term: Term, node: exp.Expr) -> str:
     match term.type:
         case "time":
             allowed = frozenset({"time", "text"})
-        case "string" | "geo":
+        case "string" | "geo" | "switch":
             allowed = frozenset({"text"})
         case "boolean":
             allowed = frozenset({"boolean", "text", "number"})
