@@ -21,6 +21,7 @@ from semantic.catalog.catalog import (
     ViewMember,
 )
 from semantic.catalog.join_graph import write_path
+from semantic.catalog.link_policy import link_access_policy
 from semantic.catalog.names import humanise
 from semantic.catalog.view_parts import link_filters, link_folder
 from semantic.errors import Problem, Span, suggest
@@ -89,6 +90,7 @@ def _link_part(
                     )
                 )
     folders = spec.folders if own else ()
+    kinds = {member.name: member.kind for member in members.values()}
     return View(
         name=name,
         title=title,
@@ -99,6 +101,10 @@ def _link_part(
         public=spec.labels.public is not False,
         meta=_freeze(spec.labels.meta),
         span=spec.span,
+        policies=tuple(
+            link_access_policy(policy, name, kinds, problems)
+            for policy in (spec.policies if own else ())
+        ),
     )
 
 

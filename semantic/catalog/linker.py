@@ -9,6 +9,7 @@ left to do for one changed file is its own cube, what refers to it, and the rule
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -28,6 +29,7 @@ from semantic.spec.document import Document
 from semantic.spec.extend import Merged, merge_extended
 from semantic.spec.read_cube import read_cube
 from semantic.spec.read_view import read_view, read_view_group
+from semantic.spec.sheet import DIALECT
 from semantic.spec.source import MappingNode
 from semantic.spec.view import ViewGroupSpec, ViewSpec
 
@@ -35,15 +37,18 @@ MAXIMUM_PROBLEMS: Final = 500
 
 
 class Linker:
-    """Links the documents of one model. Not for use by several threads at once."""
+    """Links the documents of one model. Not for use by several threads at once.
 
-    def __init__(self, *, strict_joins: bool = False) -> None:
+    `dialect` is the one that the SQL of the model is written in, as sqlglot calls it.
+    """
+
+    def __init__(self, *, dialect: str = DIALECT, strict_joins: bool = False) -> None:
         self._strict_joins = strict_joins
         self._merged: Merged = {}
         self._cube_specs = Recall(_read_cube)
         self._names = Recall(_list_names)
         self._known_names: dict[str, CubeNames] = {}
-        self._cubes = Recall(link_cube)
+        self._cubes = Recall(partial(link_cube, dialect=dialect))
         self._facts = Recall(_list_facts)
         self._view_specs = Recall(_read_view)
         self._views = Recall(link_view)

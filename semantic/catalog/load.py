@@ -18,6 +18,7 @@ from semantic.catalog.catalog import Catalog
 from semantic.catalog.linker import Linker
 from semantic.errors import ModelError, Problem, Span
 from semantic.spec.document import Document, read_document
+from semantic.spec.sheet import DIALECT
 from semantic.spec.source import MAXIMUM_CHARACTERS, decode_source
 
 SUFFIXES = (".yml", ".yaml")
@@ -27,17 +28,19 @@ SUFFIXES = (".yml", ".yaml")
 class ModelLoader:
     """Loads one model folder, again and again. Not for use by several threads at once.
 
-    `strict_joins` refuses models in which joins lead to a cube in more than one way.
+    `dialect` is the one that the SQL of the model is written in: that of the engine, as sqlglot
+    calls it. `strict_joins` refuses models in which joins lead to a cube in more than one way.
     """
 
     folder: Path
+    dialect: str = DIALECT
     strict_joins: bool = False
     _documents: dict[str, tuple[str, Document]] = field(default_factory=dict)
     _catalog: Catalog | None = None
     _linker: Linker = field(init=False)
 
     def __post_init__(self) -> None:
-        self._linker = Linker(strict_joins=self.strict_joins)
+        self._linker = Linker(dialect=self.dialect, strict_joins=self.strict_joins)
 
     def load(self) -> Catalog:
         """Return the catalog of the files as they are now.
@@ -60,7 +63,7 @@ class ModelLoader:
                         )
                     ]
                 )
-            version = _hash(self._documents)
+            version = _hash(self._documents, self.dialect)
             if self._catalog is None or self._catalog.version != version:
                 documents = [document for _, document in self._documents.values()]
                 self._catalog = self._linker.link(documents, version)
@@ -86,16 +89,18 @@ class ModelLoader:
         return digest, read_document(text, name)
 
 
-def load_catalog(model: Path, *, strict_joins: bool = False) -> Catalog:
+def load_catalog(model: Path, dialect: str = DIALECT, *, strict_joins: bool = False) -> Catalog:
     """Return the catalog of the YAML files below `model`.
 
     Raises:
         ModelError: with every problem of every file.
     """
-    return ModelLoader(model, strict_joins).load()
+    return ModelLoader(model, dialect, strict_joins).load()
 
 
-def load_catalog_from_text(files: Mapping[str, str], *, strict_joins: bool = False) -> Catalog:
+def load_catalog_from_text(
+    files: Mapping[str, str], dialect: str = DIALECT, *, strict_joins: bool = False
+) -> Catalog:
     """Return the catalog of texts by file name.
 
     Raises:
@@ -105,12 +110,12 @@ def load_catalog_from_text(files: Mapping[str, str], *, strict_joins: bool = Fal
     for name, text in sorted(files.items()):
         digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
         documents[name] = (digest, read_document(text, name))
-    linker = Linker(strict_joins=strict_joins)
-    return linker.link([document for _, document in documents.values()], _hash(documents))
+    linker = Linker(dialect=dialect, strict_joins=strict_joins)
+    return linker.link([document for _, document in documents.values()], _hash(documents, dialect))
 
 
-def _hash(documents: Mapping[str, tuple[str, Document]]) -> str:
-    digest = hashlib.sha256()
+def _hash(documents: Mapping[str, tuple[str, Document]], dialect: str) -> str:
+    digest = hashlib.sha256(dialect.encode())
     for name in sorted(documents):
         digest.update(f"{name}\0{documents[name][0]}\0".encode(errors="surrogatepass"))
     return digest.hexdigest()[:32]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from semantic.errors import Problem
 from semantic.spec.filters import read_filters
+from semantic.spec.policy import read_access_policies
 from semantic.spec.read_labels import read_labels
 from semantic.spec.reader import MappingReader, Text
 from semantic.spec.source import MappingNode, Node, ScalarNode, SequenceNode
@@ -18,7 +19,7 @@ from semantic.spec.view import (
     ViewSpec,
 )
 
-_VIEW_LATER = ("access_policy", "dimensions", "measures", "segments", "includes", "excludes")
+_VIEW_LATER = ("dimensions", "measures", "segments", "includes", "excludes")
 _FOLDERS_DEEP = 10
 
 
@@ -37,12 +38,23 @@ def read_view(node: MappingNode, problems: list[Problem]) -> ViewSpec | None:
         folder for item in reader.items("folders") if (folder := _read_folder(item, problems))
     )
     filters = read_filters(reader.take("filters"), label, problems, unless=True)
-    groups = _read_groups(reader)
-    labels = read_labels(reader)
+    if any(cube.split for cube in cubes):
+        for key in ("filters", "access_policy"):
+            if reader.given(key):  # they would not hold in the views that are split off
+                reader.report("conflicting_keys", f"{label} has both `{key}` and `split`")
+    spec = ViewSpec(
+        name=name.value if name else "",
+        labels=read_labels(reader),
+        cubes=cubes,
+        folders=folders,
+        filters=filters,
+        groups=_read_groups(reader),
+        policies=read_access_policies(reader),
+        ancestors=ancestors,
+        span=name.span if name else node.span,
+    )
     reader.finish(_VIEW_LATER)
-    if name is None:
-        return None
-    return ViewSpec(name.value, labels, cubes, folders, filters, groups, ancestors, name.span)
+    return spec if name else None
 
 
 def read_view_group(node: MappingNode, problems: list[Problem]) -> ViewGroupSpec | None:

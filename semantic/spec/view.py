@@ -8,6 +8,7 @@ from typing import Any
 
 from semantic.errors import Span
 from semantic.spec.cube import Labels, ModelFilterSpec
+from semantic.spec.policy import AccessPolicySpec
 from semantic.spec.reader import Text
 
 
@@ -66,6 +67,7 @@ class ViewSpec:
     folders: tuple[FolderSpec, ...]
     filters: tuple[ModelFilterSpec, ...]
     groups: tuple[Text, ...]
+    policies: tuple[AccessPolicySpec, ...]
     ancestors: tuple[str, ...]
     span: Span
 

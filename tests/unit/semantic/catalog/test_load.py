@@ -258,3 +258,19 @@ def test_every_public_member_of_the_demo_says_what_it_means() -> None:
 def _parts(sql: object) -> tuple[object, ...]:
     assert isinstance(sql, Expression)
     return sql.parts
+
+
+def test_snippets_are_read_in_the_dialect_of_the_engine() -> None:
+    model = """
+cubes:
+  - name: orders
+    sql_table: orders
+    dimensions:
+      - {name: id, type: number, sql: id, primary_key: true}
+      - {name: label, type: string, sql: "{CUBE}.tags ->> 'label'"}
+      - {name: quoted, type: string, sql: "`odd name`"}
+"""
+    with pytest.raises(ModelError, match="odd"):
+        load_catalog_from_text({"m.yml": model}, "postgres")
+    in_mysql = load_catalog_from_text({"m.yml": model}, "mysql")
+    assert in_mysql.version != load_catalog_from_text({"m.yml": model}, "bigquery").version

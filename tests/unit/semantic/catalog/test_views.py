@@ -6,6 +6,7 @@ import pytest
 
 from semantic.catalog.catalog import Catalog, FilterTerm, FilterTree, Folder, MemberReference
 from semantic.catalog.load import load_catalog_from_text
+from semantic.catalog.policy import MemberChoice, PolicyTerm
 from semantic.errors import ModelError, Problem
 
 CUBES = """
@@ -274,3 +275,34 @@ cubes:
     assert list(cubes["child"].dimensions) == ["id", "city", "size"]
     assert cubes["child"].dimensions["city"].short_title == "Town"
     assert cubes["child"].meta == {"cubes": [2], "dimensions": [{"name": "a"}]}
+
+
+def test_a_view_has_access_policies_about_its_own_members() -> None:
+    (policy,) = load(FACTS + POLICY % "city").views["facts"].policies
+    assert policy.groups == ("sales",)
+    assert policy.members == MemberChoice(("city", "orders_count"))
+    assert policy.rows == (PolicyTerm(MemberReference("facts", "city"), "equals", ("Rome",)),)
+
+
+POLICY = """
+    access_policy:
+      - group: sales
+        member_level: {includes: [city, facts.orders_count]}
+        row_level: {filters: [{member: "%s", operator: equals, values: [Rome]}]}
+"""
+
+
+def test_a_policy_about_what_a_view_does_not_show_is_a_problem() -> None:
+    (problem,) = problems_of(FACTS + POLICY % "users.city")
+    assert problem.code == "unknown_reference"
+
+
+@pytest.mark.parametrize(
+    "key", ["filters: [{member: count, operator: set}]", "access_policy: [{group: a}]"]
+)
+def test_what_would_not_hold_in_a_view_that_is_split_off_is_refused(key: str) -> None:
+    (problem,) = problems_of(
+        "  - name: all\n    cubes: [{join_path: orders, includes: '*'}, "
+        f"{{join_path: users, includes: '*', split: true}}]\n    {key}\n"
+    )
+    assert problem.code == "conflicting_keys"
