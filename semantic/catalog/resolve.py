@@ -18,31 +18,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, assert_never
+from typing import Literal
 
+from semantic.catalog.calls import OWN, link_call
 from semantic.catalog.catalog import (
-    Argument,
     ColumnReference,
-    ContextValue,
-    CubeSource,
     Expression,
     ExpressionPart,
-    FilterGroup,
-    FilterParameter,
-    LocalTime,
     MemberReference,
 )
 from semantic.catalog.join_graph import is_role
 from semantic.errors import Problem, Span, suggest
-from semantic.spec.context_references import (
-    ContextCall,
-    ContextFilterReference,
-    ContextReference,
-    FilterGroupReference,
-    FilterReference,
-    LocalTimeReference,
-    SourceReference,
-)
 from semantic.spec.cube import CubeSpec
 from semantic.spec.intervals import UNITS
 from semantic.spec.reader import NAME, Text
@@ -50,6 +36,7 @@ from semantic.spec.relation import Relation
 from semantic.spec.sheet import DIALECT
 from semantic.spec.snippet import (
     OwnColumn,
+    Snippet,
     SnippetKind,
     SnippetReference,
     check_snippet,
@@ -57,8 +44,6 @@ from semantic.spec.snippet import (
 
 MemberKind = Literal["dimension", "measure", "segment"]
 Usage = Literal["row", "aggregate", "stage", "computed"]
-
-_OWN: Final = frozenset({"CUBE", "TABLE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +104,7 @@ class Resolver:
                 text.node.place(0),
                 "wrap it, as in max({CUBE}.column), or refer to a measure",
             )
-        parts: list[ExpressionPart] = []
-        for part in snippet.parts:
-            match part:
-                case str():
-                    _add_text(parts, part)
-                case OwnColumn():
-                    parts.append(ColumnReference(self.cube))
-                    _add_text(parts, ".")
-                case SnippetReference(call=call) if call is not None:
-                    parts += self.resolve_call(call, text, part.offset)
-                case SnippetReference():
-                    resolved = self._resolve(_renamed(part, join), text)
-                    if resolved is None:
-                        continue
-                    if isinstance(resolved, MemberReference):
-                        self._check_use(resolved, part, usage, text)
-                    parts.append(self._in_role(resolved, part, join))
+        parts = self._link_parts(snippet, text, usage, join)
         if usage == "stage" and any(isinstance(part, ColumnReference) for part in parts):
             self._report(
                 "not_aggregated",
@@ -145,6 +114,29 @@ class Resolver:
             )
         return Expression(tuple(parts), text.span)
 
+    def _link_parts(
+        self, snippet: Snippet, text: Text, usage: Usage, join: tuple[str, str] | None
+    ) -> list[ExpressionPart]:
+        parts: list[ExpressionPart] = []
+        for part in snippet.parts:
+            match part:
+                case str():
+                    _add_text(parts, part)
+                case OwnColumn():
+                    parts.append(ColumnReference(self.cube))
+                    _add_text(parts, ".")
+                case SnippetReference(call=call) if call is not None:
+                    for piece in link_call(call, text, part.offset, self):
+                        _add(parts, piece)
+                case SnippetReference():
+                    resolved = self._resolve(_renamed(part, join), text)
+                    if resolved is None:
+                        continue
+                    if isinstance(resolved, MemberReference):
+                        self._check_use(resolved, part, usage, text)
+                    parts.append(self._in_role(resolved, part, join))
+        return parts
+
     def resolve_relation(self, relation: Relation, text: Text) -> Expression:
         """Return a cube's own SELECT as an expression."""
         parts: list[ExpressionPart] = []
@@ -152,57 +144,9 @@ class Resolver:
             if isinstance(part, str):
                 _add_text(parts, part)
             elif part.call is not None:
-                parts += self.resolve_call(part.call, text, part.offset)
+                for piece in link_call(part.call, text, part.offset, self, relation=True):
+                    _add(parts, piece)
         return Expression(tuple(parts), text.span)
-
-    def resolve_call(self, call: ContextCall, text: Text, offset: int) -> list[ExpressionPart]:
-        """Return what a call in braces stands for; what is wrong is added to the problems."""
-        place = text.node.place(offset)
-        match call:
-            case SourceReference():
-                if call.cube in _OWN or call.cube in self.names:
-                    return [CubeSource(self.cube if call.cube in _OWN else call.cube)]
-                self._report(
-                    "unknown_cube", f"there is no cube `{call.cube}`", place,
-                    suggest(call.cube, self.names),
-                )  # fmt: skip
-                return []
-            case FilterReference():
-                found = self._filter_parameter(call, place)
-                return [] if found is None else [found]
-            case FilterGroupReference():
-                filters = (self._filter_parameter(item, place) for item in call.filters)
-                return [FilterGroup(tuple(item for item in filters if item is not None))]
-            case LocalTimeReference():
-                inner = Text(call.sql, text.node)
-                return [LocalTime(self.resolve(inner, "row"))]
-            case ContextReference():
-                return [ContextValue(call.path)]
-            case ContextFilterReference():
-                # A claim that is absent must not open the rows: nothing equals null.
-                return [f"({_checked(call.column)} = ", ContextValue(call.path), ")"]
-            case _ as unreachable:
-                assert_never(unreachable)
-
-    def _filter_parameter(self, call: FilterReference, place: Span) -> FilterParameter | None:
-        cube = self.cube if call.cube in _OWN else call.cube
-        if cube not in self.names:
-            self._report(
-                "unknown_cube", f"there is no cube `{cube}`", place, suggest(cube, self.names)
-            )
-            return None
-        kinds = self.names[cube].kinds
-        if kinds.get(call.member) not in {"dimension", "segment"}:
-            self._report(
-                "unknown_reference", f"{cube} has no dimension `{call.member}`", place,
-                suggest(call.member, kinds),
-            )  # fmt: skip
-            return None
-        template = tuple(
-            Argument(piece) if isinstance(piece, int) else _checked(piece)
-            for piece in call.template
-        )
-        return FilterParameter(cube, call.member, template, call.is_lambda)
 
     def resolve_member(self, text: Text, allowed: Collection[str]) -> MemberReference | None:
         """Return the member that a name stands for, with or without braces, `CUBE.` and a path."""
@@ -250,10 +194,12 @@ class Resolver:
         head, shown = path[0], "{" + ".".join(path) + "}"
         own = self.names[self.cube]
         if len(path) == 1:
-            cube = self.cube if head in _OWN else head
+            cube = self.cube if head in OWN else head
             if reference.dotted and cube in self.names:
                 return ColumnReference(cube)
-            if head in own.kinds and head not in _OWN:
+            if reference.dotted and head in own.joins:
+                return ColumnReference(f"{self.cube}.{head}")
+            if head in own.kinds and head not in OWN:
                 return self._member(self.cube, path, reference, place)
             if cube in self.names:
                 self._report(
@@ -267,10 +213,10 @@ class Resolver:
                 suggest(head, known),
             )  # fmt: skip
             return None
-        if head in _OWN or head in self.names:
-            cube = self.cube if head in _OWN else head
+        if head in OWN or head in self.names:
+            cube = self.cube if head in OWN else head
             return self._member(cube, path[1:], reference, place)
-        if head in own.kinds:
+        if head in own.kinds or head in own.joins:
             return self._member(self.cube, path, reference, place)
         self._report(
             "unknown_reference", f"{shown}: there is no cube `{head}`", place,
@@ -283,9 +229,11 @@ class Resolver:
     ) -> MemberReference | None:
         name, rest = names[0], names[1:]
         known = self.names[cube]
+        granularities = known.granularities.get(name, frozenset())
+        # `origin` may be a dimension and a join: `{flights.origin.city}` is behind the join.
+        if rest and name in known.joins and not (len(rest) == 1 and rest[0] in granularities):
+            return self._walk(cube, names, reference, place)
         if name not in known.kinds:
-            if name in known.joins and rest:
-                return self._walk(cube, names, reference, place)
             self._report(
                 "unknown_reference", f"{cube} has no member `{name}`", place,
                 suggest(name, known.kinds),
@@ -296,7 +244,6 @@ class Resolver:
             return None
         if not rest:
             return MemberReference(cube, name)
-        granularities = known.granularities.get(name, frozenset())
         if len(rest) > 1 or rest[0] not in granularities:
             self._report(
                 "unknown_reference",
@@ -359,11 +306,6 @@ class Resolver:
         self.problems.append(Problem(code, message, place, suggestion))
 
 
-def _checked(sql: str) -> str:
-    """Return SQL of a template without what could swallow the SQL around it."""
-    return sql.replace("--", "- -").replace("/*", "/ *").replace(";", " ")
-
-
 def base_of(cube: str, names: Mapping[str, CubeNames]) -> str:
     """Return the cube itself, or the cube that a role is a role of."""
     if cube in names:
@@ -379,6 +321,13 @@ def _renamed(reference: SnippetReference, join: tuple[str, str] | None) -> Snipp
     if join is None or reference.path[0] != join[0]:
         return reference
     return dataclasses.replace(reference, path=(join[1], *reference.path[1:]))
+
+
+def _add(parts: list[ExpressionPart], part: ExpressionPart) -> None:
+    if isinstance(part, str):
+        _add_text(parts, part)
+    else:
+        parts.append(part)
 
 
 def _add_text(parts: list[ExpressionPart], text: str) -> None:

@@ -8,6 +8,7 @@ parameters, and nothing else.
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,8 @@ CONTEXT_NAMES: Final = frozenset(
 )
 _CLOSINGS: Final = 40
 _MAXIMUM: Final = 4_000
+_CLAIMS: Final = frozenset({"securityContext", "security_context"})
+_BACKTICKS: Final = re.compile(r"`([^`\n]*)`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,8 @@ def read_call(text: str, position: int) -> tuple[ContextCall, int] | str:
         if close < 0 or close - position > _MAXIMUM:
             break
         try:
-            tree = ast.parse(text[position + 1 : close].strip(), mode="eval")
+            inside = _BACKTICKS.sub(lambda found: repr(found[1]), text[position + 1 : close])
+            tree = ast.parse(inside.strip(), mode="eval")
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         try:
@@ -115,11 +119,10 @@ def _read(node: ast.expr) -> ContextCall:
             return FilterGroupReference(found)
         case ast.Call(func=ast.Attribute() as function, args=args, keywords=[]):
             return _read_method(_chain(function), args)
-        case ast.Attribute():
+        case ast.Attribute() | ast.Subscript():
             path = _chain(node)
-            if path[0] == "COMPILE_CONTEXT" and len(path) > 1:
-                start = 2 if path[1] in {"securityContext", "security_context"} else 1
-                return ContextReference(path[start:])
+            if path[0] == "COMPILE_CONTEXT" and len(path) > 2 and path[1] in _CLAIMS:  # noqa: PLR2004
+                return ContextReference(path[2:])
             if path[0] == "SECURITY_CONTEXT" and len(path) > 1:
                 return ContextReference(path[1:])
     raise _RefusedError("it is no reference that is known")
@@ -145,9 +148,15 @@ def _read_method(path: tuple[str, ...], args: list[ast.expr]) -> ContextCall:
 
 def _chain(node: ast.expr) -> tuple[str, ...]:
     names: list[str] = []
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
-        node = node.value
+    while True:
+        match node:
+            case ast.Attribute(value=value, attr=name):
+                names.append(name)
+            case ast.Subscript(value=value, slice=ast.Constant(value=str() as name)):
+                names.append(name)
+            case _:
+                break
+        node = value
     if not isinstance(node, ast.Name):
         raise _RefusedError("a reference is names with dots between them")
     return (node.id, *reversed(names))
@@ -156,13 +165,17 @@ def _chain(node: ast.expr) -> tuple[str, ...]:
 def _sql(node: ast.expr) -> str:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
-    return ".".join(_chain(node))
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(piece) for piece in _pieces(node, []))
+    return f"{{{'.'.join(_chain(node))}}}"
 
 
 def _template(node: ast.expr) -> tuple[tuple[str | int, ...], bool]:
     match node:
         case ast.Constant(value=str() as column):
             return (column,), False
+        case ast.JoinedStr():
+            return tuple(_pieces(node, [])), False
         case ast.Lambda(args=arguments, body=body):
             plain = not (arguments.defaults or arguments.kwonlyargs or arguments.vararg)
             if not plain or arguments.kwarg or arguments.posonlyargs:
@@ -181,6 +194,12 @@ def _pieces(node: ast.expr, names: list[str]) -> list[str | int]:
             return [names.index(name)]
         case ast.JoinedStr(values=values):
             return [piece for value in values for piece in _pieces(value, names)]
+        case ast.FormattedValue(value=ast.Attribute() as value, conversion=-1, format_spec=None):
+            return [f"{{{'.'.join(_chain(value))}}}"]
+        case ast.FormattedValue(value=ast.Name(id=name), conversion=-1, format_spec=None) if (
+            name not in names
+        ):
+            return [f"{{{name}}}"]
         case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
             return _pieces(value, names)
         case ast.BinOp(left=left, op=ast.Add(), right=right):

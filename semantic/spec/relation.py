@@ -13,7 +13,7 @@ from sqlglot.errors import SqlglotError
 from semantic.errors import Problem
 from semantic.spec.reader import Text
 from semantic.spec.references import LiteralText, Reference, scan_references
-from semantic.spec.sheet import DIALECT, Sheet, read_tables, table_name
+from semantic.spec.sheet import DIALECT, Sheet, may_stand, read_tables, table_name
 
 MAXIMUM_RELATION: Final = 100_000
 _NAME_PARTS: Final = 3  # catalog, schema, table
@@ -104,7 +104,12 @@ def _parse_relation(
         return "`sql` of a cube has no bind parameters"
     if any(tree.find_all(exp.Insert, exp.Update, exp.Delete, exp.Create, exp.Drop, exp.Into)):
         return "`sql` of a cube only reads"
-    standing = {node.meta.get("start") for node in tree.find_all(exp.Identifier)}
+    standing = {
+        start
+        for node in tree.find_all(exp.Identifier)
+        if (start := node.meta.get("start")) in sheet.references
+        and may_stand(node, sheet.references[start][1])
+    }
     for start, (_, reference) in sheet.references.items():
         if start not in standing:
             return f"`{{{reference.path[0]}}}` stands where no value can stand"
@@ -117,7 +122,7 @@ def _cut(sheet: Sheet) -> tuple[str | Reference, ...]:
     parts: list[str | Reference] = []
     text, previous = "", 0
     for token in sheet.tokens():
-        if token.start > previous and previous:
+        if sheet.is_gap(previous, token.start):
             text += " "
         if token.start in sheet.references:
             parts += [text, sheet.references[token.start][1]]

@@ -9,6 +9,7 @@ from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.tokenizer_core import Token
 
+from semantic.spec.context_references import SourceReference
 from semantic.spec.references import LiteralText, Reference
 
 DIALECT: Final = "duckdb"
@@ -50,6 +51,15 @@ class Sheet:
         """Whether a table's name is that of a placeholder."""
         return any(self.text[start:end] == name for start, (end, _) in self.references.items())
 
+    def is_gap(self, end: int, start: int) -> bool:
+        """Whether a space belongs between tokens: there was one, or they would begin a comment.
+
+        sqlglot reads `//*` as two operators, DuckDB as one and the begin of a comment.
+        """
+        if end == 0:
+            return False
+        return start > end or self.text[end - 1 : end + 1] in {"/*", "*/", "--"}
+
     def tokens(self) -> list[Token]:
         """Return the tokens of the text."""
         return (
@@ -57,6 +67,16 @@ class Sheet:
             .tokenizer_class(dialect=self.dialect)
             .tokenize(self.text)
         )
+
+
+def may_stand(node: exp.Identifier, reference: Reference) -> bool:
+    """Whether a reference stands where its value can: a relation in FROM, others as an operand."""
+    parent = node.parent
+    if isinstance(reference.call, SourceReference):
+        return isinstance(parent, exp.Table) and len(parent.parts) == 1
+    if not isinstance(parent, exp.Column) or parent.parts[0] is not node:
+        return False
+    return reference.call is None or len(parent.parts) == 1
 
 
 def read_tables(tree: exp.Expr) -> tuple[str, ...]:

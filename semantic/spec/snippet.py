@@ -29,10 +29,10 @@ from sqlglot.errors import ParseError, SqlglotError, TokenError
 
 from semantic.errors import Problem
 from semantic.spec.aggregates import is_aggregate
-from semantic.spec.context_references import ContextCall, SourceReference
+from semantic.spec.context_references import ContextCall
 from semantic.spec.reader import Text
 from semantic.spec.references import LiteralText, Reference, scan_references
-from semantic.spec.sheet import DIALECT, Sheet, read_tables
+from semantic.spec.sheet import DIALECT, Sheet, may_stand, read_tables
 from semantic.spec.survey import Surveyed, survey
 
 MAXIMUM_SNIPPET: Final = 20_000
@@ -122,7 +122,7 @@ def _check_simple(pieces: tuple[LiteralText | Reference, ...]) -> Snippet | None
     match pieces:
         case (LiteralText(text=text),) if _is_plain_name(text.strip()):
             return Snippet((OwnColumn(), text.strip()), aggregates=False, loose_columns=True)
-        case (Reference(path=(_,) as path, offset=offset), LiteralText(text=text)) if (
+        case (Reference(path=(_,) as path, offset=offset, call=None), LiteralText(text=text)) if (
             text.startswith(".") and _is_plain_name(text[1:].rstrip())
         ):
             reference = SnippetReference(path, offset, dotted=True, aggregated=False)
@@ -219,7 +219,7 @@ def _cut(sheet: Sheet, tree: exp.Expr, kind: SnippetKind) -> Snippet | _Fault:
         for place in places
         if isinstance(place.node, exp.Identifier)
         and place.node.meta.get("start") in sheet.references
-        and _may_stand(place.node, sheet.references[place.node.meta["start"]][1])
+        and may_stand(place.node, sheet.references[place.node.meta["start"]][1])
     }
     for start, (_, reference) in sheet.references.items():
         if start not in seen:
@@ -248,13 +248,6 @@ def _cut(sheet: Sheet, tree: exp.Expr, kind: SnippetKind) -> Snippet | _Fault:
     aggregates = any(is_aggregate(place.node) and not place.nested for place in places)
     tables = tuple(name for name in read_tables(tree) if not sheet.is_placeholder(name))
     return Snippet(_parts(sheet, seen, bare), aggregates, loose, tables)
-
-
-def _may_stand(node: exp.Identifier, reference: Reference) -> bool:
-    """Whether a reference stands where its value can: a relation in FROM, others as an operand."""
-    if isinstance(reference.call, SourceReference):
-        return isinstance(node.parent, exp.Table)
-    return isinstance(node.parent, exp.Column) and node.parent.parts[0] is node
 
 
 def _find_refused(
@@ -316,7 +309,7 @@ def _parts(sheet: Sheet, seen: dict[int, bool], columns: set[int]) -> tuple[Snip
 
     previous = 0
     for token in sheet.tokens():
-        if token.start > previous and previous:
+        if sheet.is_gap(previous, token.start):
             text.append(" ")  # what was between: white space or a comment
         if token.start in sheet.references:
             end, reference = sheet.references[token.start]

@@ -45,6 +45,8 @@ def parser() -> duckdb.DuckDBPyConnection:
 @example("'\\'' || '); DROP TABLE t; --'")
 @example("E'\\'); DROP TABLE t; --'")
 @example("$$'$$ || $$); SELECT 2$$")
+@example("*//*")
+@example("a //* b")
 def test_an_accepted_snippet_cannot_reach_out_of_its_brackets(
     parser: duckdb.DuckDBPyConnection, sql: str
 ) -> None:
