@@ -77,6 +77,7 @@ def bind(catalog: Catalog, query: Query, *, now: datetime, sight: Sight = PUBLIC
         ungrouped=query.ungrouped,
         joins=tuple(_join_hint(catalog, hint, sight) for hint in query.join_hints),
         masks=masks,
+        guards=tuple(guarded),
     )
 
 

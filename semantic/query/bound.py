@@ -185,6 +185,7 @@ class BoundQuery:
     masks: Mapping[tuple[str, str], Condition | None] = field(
         default_factory=lambda: MappingProxyType({})
     )
+    guards: tuple[Condition, ...] = ()  # those of `rows` that access policies put there
 
     @property
     def grouping(self) -> tuple[BoundColumn, ...]:

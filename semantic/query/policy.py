@@ -57,6 +57,7 @@ from semantic.query.context import SecurityContext
 from semantic.query.defaults import Key, name_use
 from semantic.query.members import PUBLIC, AnyUse, CubeMember, Found, Sight
 from semantic.query.references import Reference, list_references
+from semantic.query.stages import check_stages, refuse_inner
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +130,12 @@ class PolicySight:
 
         Raises:
             QueryError: a row filter needs a claim that the caller's token does not have.
+            UnsupportedError: a member would be computed from rows that no filter of the query's
+                own reaches, and of which the caller may see only some.
         """
         binder = _Binder(self._catalog, self._context, now, zone)
         rows: list[Condition] = []
+        read: list[Reference] = []
         masks: dict[Key, Condition | None] = {}
         for item in found:
             if item.shown is not None:
@@ -141,6 +145,7 @@ class PolicySight:
                     _add(rows, binder.any_of((*shown.real, *shown.masked), ()))
                     _mask(masks, name_use(item.use), shown, binder, ())
             for reference in self._reach(item.use):
+                read.append(reference)
                 cube = self._catalog.cubes[reference.cube]
                 shown = self._shown(cube, reference.member)
                 if shown is None:
@@ -148,10 +153,14 @@ class PolicySight:
                 # A member that only a view or another member makes seen has all rows of its cube
                 # that this caller may see.
                 letting = (*shown.real, *shown.masked) or self._policies(cube)
-                _add(rows, binder.any_of(letting, reference.path))
+                condition = binder.any_of(letting, reference.path)
+                if reference.inner and condition is not None:
+                    raise refuse_inner(item.member, reference)
+                _add(rows, condition)
                 if reference.member is not None:
                     key = (reference.cube, reference.member)
                     _mask(masks, key, shown, binder, reference.path)
+        check_stages(self._catalog, read, rows)
         return rows, masks
 
     def _sees_owner(self, owner: Cube | View) -> bool:
@@ -242,7 +251,7 @@ class PolicySight:
         for reference in self._refer(cube, member):
             if reference.path[0] == cube:
                 way = use.path + reference.path[1:]
-                yield Reference(reference.cube, reference.member, way)
+                yield Reference(reference.cube, reference.member, way, reference.inner)
             else:
                 yield reference
 

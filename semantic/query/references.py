@@ -25,12 +25,13 @@ class Reference:
     """A member of a cube, or (None) columns of it.
 
     `path` leads there from the first cube, as far as the model says; a path of one cube means the
-    shortest joins.
+    shortest joins. `inner`: it is read by a sub-query, apart from the rows of the query.
     """
 
     cube: str
     member: str | None
     path: tuple[str, ...]
+    inner: bool = False
 
 
 def list_references(catalog: Catalog, cube: str, member: str) -> Iterator[Reference]:
@@ -48,8 +49,9 @@ def list_references(catalog: Catalog, cube: str, member: str) -> Iterator[Refere
             or owner.measures.get(current.member)
             or owner.segments.get(current.member)
         )
+        inner = current.inner or (isinstance(item, Dimension) and item.sub_query)
         for part in _parts(item):
-            found = _locate(part, current.path)
+            found = _locate(part, current.path, inner=inner)
             if found.member is None and found.cube == current.cube:
                 continue  # its own columns
             if found not in known and found.cube in catalog.cubes:
@@ -58,13 +60,13 @@ def list_references(catalog: Catalog, cube: str, member: str) -> Iterator[Refere
 
 
 def _locate(
-    part: MemberReference | ColumnReference | CubeSource, path: tuple[str, ...]
+    part: MemberReference | ColumnReference | CubeSource, path: tuple[str, ...], *, inner: bool
 ) -> Reference:
     member = part.member if isinstance(part, MemberReference) else None
     if isinstance(part, MemberReference) and part.path:
         whole = path + part.path[1:] if part.path[0] == path[-1] else part.path
-        return Reference(part.cube, member, whole)
-    return Reference(part.cube, member, path if part.cube == path[-1] else (part.cube,))
+        return Reference(part.cube, member, whole, inner)
+    return Reference(part.cube, member, path if part.cube == path[-1] else (part.cube,), inner)
 
 
 def _parts(value: object) -> Iterator[MemberReference | ColumnReference | CubeSource]:
