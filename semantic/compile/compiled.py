@@ -23,7 +23,7 @@ class CompiledQuery:
 
 
 class Parameters:
-    """Collects values while SQL is written: equal values share a placeholder."""
+    """Collects values while SQL is written: equal values share a placeholder where they may."""
 
     __slots__ = ("_dialect", "_numbers", "_values")
 
@@ -36,7 +36,7 @@ class Parameters:
         """Return the placeholder that stands for the value."""
         key = (type(value), value)
         number = self._numbers.get(key)
-        if number is None:
+        if number is None or (isinstance(value, str) and not self._dialect.shares_texts):
             self._values.append(value)
             number = self._numbers[key] = len(self._values)
         return self._dialect.placeholder(number, value)

@@ -27,6 +27,11 @@ class Dialect(Protocol):
         """The name that sqlglot and Ibis know the database by."""
         ...
 
+    @property
+    def shares_texts(self) -> bool:
+        """Whether one placeholder of a text may stand in two places, whatever their types."""
+        ...
+
     def quote_name(self, name: str) -> str:
         """Return an identifier in double quotes."""
         ...

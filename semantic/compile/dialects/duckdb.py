@@ -23,6 +23,7 @@ class DuckDB:
     """Writes DuckDB's SQL. It knows each column's type before it runs: `typeof` costs nothing."""
 
     name: str = "duckdb"
+    shares_texts: bool = True
 
     def quote_name(self, name: str) -> str:
         """Return an identifier in double quotes."""
@@ -85,8 +86,8 @@ class DuckDB:
         return f"CAST({value} AS TIMESTAMP)"
 
     def ilike(self, text: str, pattern: str, *, negated: bool) -> str:
-        """Return a test of text against a pattern."""
-        return f"{text} {'NOT ' * negated}ILIKE {pattern} ESCAPE '\\'"
+        """Return a test of text against a pattern; a UUID is read as text."""
+        return f"{self.cast_text(text)} {'NOT ' * negated}ILIKE {pattern} ESCAPE '\\'"
 
     def null_safe_equal(self, left: str, right: str) -> str:
         """Return a test for equality; DuckDB hashes joins by this one too."""

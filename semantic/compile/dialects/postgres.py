@@ -29,6 +29,7 @@ class Postgres:
     """Writes PostgreSQL's SQL."""
 
     name: str = "postgres"
+    shares_texts: bool = False  # each gets its type from where it stands
 
     def quote_name(self, name: str) -> str:
         """Return an identifier in double quotes.
