@@ -24,7 +24,7 @@ from tests.property.model import DimensionType, Measure, Place, World
 from tests.property.queries import Asked, members_in
 from tests.property.stages import Stages
 from tests.property.times import GRANULARITIES
-from tests.property.trees import Tree
+from tests.property.trees import Refused, Tree
 from tests.property.values import Value
 
 
@@ -112,6 +112,8 @@ class Evaluator:
     def _ungrouped(self) -> list[dict[str, Value]]:
         """Rule 6: the rows of the one tree of everything asked."""
         places = {name: self.world.places[name] for name in self.asked.measures}
+        if any(is_staged(measure_of(place)) for place in places.values()):
+            raise Refused("unsupported")
         tree = self.facts.tree(self.frame, list(places.values()))
         self.facts.frame = self.frame
         rows: list[dict[str, Value]] = []
@@ -134,6 +136,8 @@ class Evaluator:
     def _order(self) -> list[tuple[str, bool]]:
         if self.asked.order is not None:
             return [(self._column(member), down) for member, down in self.asked.order]
+        if self.asked.ungrouped:
+            return []
         timed = [item.name for item in self.frame.keys if item.granularity is not None]
         if timed:
             return [(timed[0], False)]
@@ -150,6 +154,11 @@ class Evaluator:
         return f"{member}.{finest}"
 
 
+def is_staged(item: Measure) -> bool:
+    """Whether the measure is made of another evaluation."""
+    return item.window is not None or item.stage is not None
+
+
 def split(world: World, measures: Sequence[Place]) -> tuple[list[Place], list[Place]]:
     """Return the measures that rows are read for, and those of stages, under `measures`."""
     leaves: dict[Name, Place] = {}
@@ -158,7 +167,7 @@ def split(world: World, measures: Sequence[Place]) -> tuple[list[Place], list[Pl
         item = measure_of(place)
         below = measures_below(world, item)
         name = (place.cube, item.name)
-        if item.window is not None or item.stage is not None:
+        if is_staged(item):
             staged.setdefault(name, place)
         elif not below:
             leaves.setdefault(name, place)

@@ -31,7 +31,7 @@ from tests.property.model import (
     World,
 )
 from tests.property.queries import Filter, members_in
-from tests.property.times import cut_time, move_time, show_time
+from tests.property.times import Wall, cut_time, move_time, show_time
 from tests.property.trees import Hop, Refused, Tree, cubes_beyond, find_tree, prune, walk_from
 from tests.property.values import Joined, Row, Value, truth
 
@@ -266,8 +266,9 @@ class Facts:
         """Return a dimension in a row, moved when it is a time that is shifted."""
         value = self.readers[place.cube, place.item.name](row)
         for shift in shifts:
-            if shift.member == f"{place.cube}.{place.item.name}":
-                value = move_time(value, shift.amount, shift.unit)
+            if shift.member == f"{place.cube}.{place.item.name}" and value is not None:
+                moved = move_time(show_time(value, self.timezone), shift.amount, shift.unit)
+                value = None if moved is None else Wall.fromisoformat(moved.isoformat())
         return value
 
     # ------------------------------------------------------------------ dimensions

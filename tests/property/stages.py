@@ -24,7 +24,6 @@ from tests.property.times import (
     first_moment,
     moment_after,
     move_time,
-    show_time,
 )
 from tests.property.trees import Refused
 from tests.property.values import Joined, Value
@@ -167,9 +166,8 @@ class Stages:
         place = self.world.places[found.member]
 
         def inside(row: Joined) -> bool:
-            value = self.facts.read(frame.shifts, place, row)
-            moment = show_time(value, self.facts.timezone)
-            return moment is not None and seen(moment)
+            moment = self.facts.cell(frame, Grouping(found.member, place), row)
+            return isinstance(moment, datetime) and seen(moment)
 
         return self.facts.evaluate_leaf(frame, leaf, [leaf], inside)
 
@@ -180,16 +178,13 @@ class Stages:
             first = first_moment(frame.ranges[0].values[0] or "")
             last = moment_after(frame.ranges[0].values[-1] or "") - MILLISECOND
         else:
-            cube = key.place.cube
-            moments = [
-                moment
-                for row in self.facts.table(cube)
-                if (
-                    moment := show_time(
-                        self.facts.read(frame.shifts, key.place, {cube: row}), self.facts.timezone
-                    )
-                )
+            timed = Frame((Grouping(key.name, key.place),), shifts=frame.shifts)
+            tree = self.facts.tree(timed, [])
+            cells = [
+                self.facts.cell(timed, timed.keys[0], row)
+                for row in self.facts.join(tree, tree.root)
             ]
+            moments = [cell for cell in cells if isinstance(cell, datetime)]
             if not moments:
                 return
             first, last = min(moments), max(moments)

@@ -13,11 +13,17 @@ MILLISECOND = timedelta(milliseconds=1)
 GRANULARITIES = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
 
 
+class Wall(datetime):
+    """A time that stands on the wall clock already."""
+
+
 def show_time(value: Value, zone: str) -> datetime | None:
     """Return a time as the zone's wall clock shows it; a date is the same day everywhere."""
     match value:
         case None:
             return None
+        case Wall():
+            return datetime.fromisoformat(value.isoformat())
         case datetime():
             return value.replace(tzinfo=UTC).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
         case date():
@@ -65,18 +71,15 @@ def moment_after(text: str) -> datetime:
 
 def place_moment(wall: datetime, value: Value, zone: str) -> datetime:
     """Return the moment to compare `value` with: in UTC, but for a date on the wall clock."""
-    if isinstance(value, date) and not isinstance(value, datetime):
+    if isinstance(value, Wall) or (isinstance(value, date) and not isinstance(value, datetime)):
         return wall
     return wall.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC).replace(tzinfo=None)
 
 
-def move_time(value: Value, amount: int, unit: str) -> datetime | None:
+def move_time(moment: datetime | None, amount: int, unit: str) -> datetime | None:
     """Return a time `amount` units later; a month without that day ends on its last."""
-    if value is None:
+    if moment is None:
         return None
-    if not isinstance(value, date):
-        raise TypeError(value)
-    moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)  # noqa: DTZ001
     match unit:
         case "day" | "week" | "hour" | "minute":
             return moment + amount * timedelta(**{f"{unit}s": 1})
