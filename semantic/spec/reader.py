@@ -87,7 +87,9 @@ class MappingReader:
 
     def take(self, *keys: str) -> Node | None:
         """Return the value of the first of `keys` (a name and its old names), or None."""
-        self.known.extend(keys)
+        self.known += keys
+        if not self._left:
+            return None
         if len(keys) == 1:
             entry = self._left.pop(keys[0], None)
             return None if entry is None or is_nothing(entry[1]) else entry[1]

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from semantic.query.context import SecurityContext
 from semantic.query.from_json import parse_json
+from tests.bench.loading import measure_loading
 from tests.golden.queries.layer import open_layer
 
 NOW = datetime(2024, 6, 15, tzinfo=UTC)
@@ -115,6 +116,7 @@ def main() -> None:
                 table.add_row(title, *cells, f"{answered / by_hand:.2f}")
         layer.close()
     Console().print(table)
+    measure_loading(Console())
 
 
 if __name__ == "__main__":
