@@ -94,12 +94,17 @@ def _normalize(catalog: Catalog, query: Query, sight: Sight) -> Query:
         added = TimeDimension(found.member, found.granularity)
         if added not in timed:
             timed.append(added)
+    measures, dimensions = tuple(dict.fromkeys(query.measures)), tuple(dict.fromkeys(plain))
+    times, segments = tuple(timed), tuple(dict.fromkeys(query.segments))
+    asked = (query.measures, query.dimensions, query.time_dimensions, query.segments)
+    if (measures, dimensions, times, segments) == asked:
+        return query
     return dataclasses.replace(
         query,
-        measures=tuple(dict.fromkeys(query.measures)),
-        dimensions=tuple(dict.fromkeys(plain)),
-        time_dimensions=tuple(timed),
-        segments=tuple(dict.fromkeys(query.segments)),
+        measures=measures,
+        dimensions=dimensions,
+        time_dimensions=times,
+        segments=segments,
     )
 
 

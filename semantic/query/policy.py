@@ -56,7 +56,7 @@ from semantic.query.conditions import bind_model_filter
 from semantic.query.context import SecurityContext
 from semantic.query.defaults import Key, name_use
 from semantic.query.members import PUBLIC, AnyUse, CubeMember, Found, Sight
-from semantic.query.references import Reference, list_references
+from semantic.query.references import Reference, References
 from semantic.query.stages import check_stages, refuse_inner
 
 
@@ -74,10 +74,11 @@ class Shown:
 class PolicyBook:
     """The guarded cubes and views of a catalog."""
 
-    __slots__ = ("_catalog", "_guarded")
+    __slots__ = ("_catalog", "_guarded", "_references")
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
+        self._references = References(catalog)
         owners: Iterable[Cube | View] = (*catalog.cubes.values(), *catalog.views.values())
         self._guarded = {owner.name: owner.policies for owner in owners if owner.policies}
 
@@ -85,7 +86,7 @@ class PolicyBook:
         """Return what a caller may see: what is public, when nothing is guarded."""
         if not self._guarded:
             return PUBLIC
-        return PolicySight(self._catalog, self._guarded, context)
+        return PolicySight(self._catalog, self._guarded, self._references, context)
 
 
 class PolicySight:
@@ -97,6 +98,7 @@ class PolicySight:
         self,
         catalog: Catalog,
         guarded: Mapping[str, tuple[AccessPolicy, ...]],
+        references: References,
         context: SecurityContext,
     ) -> None:
         self._catalog = catalog
@@ -105,7 +107,7 @@ class PolicySight:
         self._matched: dict[str, tuple[int, ...]] = {}
         self._seen: dict[Key, bool] = {}
         self._owners: dict[str, bool] = {}
-        self._references: dict[Key, tuple[Reference, ...]] = {}
+        self._references = references
 
     def name_matches(self) -> frozenset[tuple[str, tuple[int, ...]]]:
         """Return which policies match; callers with the same ones see the same members."""
@@ -208,7 +210,7 @@ class PolicySight:
 
     def _opens(self, cube: str, member: str) -> bool:
         """Whether each cube that a member refers to has no policies, or one that matches."""
-        for reference in self._refer(cube, member):
+        for reference in self._references.of(cube, member):
             owner = self._catalog.cubes[reference.cube]
             if owner.policies and not self._policies(owner):
                 return False
@@ -248,19 +250,12 @@ class PolicySight:
     def _reach(self, use: AnyUse) -> Iterator[Reference]:
         """Yield what a use refers to, itself first, by the way of the query where it has one."""
         cube, member = name_use(use)
-        for reference in self._refer(cube, member):
+        for reference in self._references.of(cube, member):
             if reference.path[0] == cube:
                 way = use.path + reference.path[1:]
                 yield Reference(reference.cube, reference.member, way, reference.inner)
             else:
                 yield reference
-
-    def _refer(self, cube: str, member: str) -> tuple[Reference, ...]:
-        key = (cube, member)
-        known = self._references.get(key)
-        if known is None:
-            known = self._references[key] = tuple(list_references(self._catalog, cube, member))
-        return known
 
 
 class _Binder:

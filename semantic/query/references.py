@@ -17,6 +17,7 @@ from semantic.catalog.catalog import (
     Segment,
 )
 
+_MEMORY: Final = 20_000
 _NOT_SQL: Final = frozenset({"mask", "links", "drill_filters", "drill_members", "meta", "span"})
 
 
@@ -32,6 +33,27 @@ class Reference:
     member: str | None
     path: tuple[str, ...]
     inner: bool = False
+
+
+class References:
+    """What the members of one catalog refer to, found once for each."""
+
+    __slots__ = ("_catalog", "_found")
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._found: dict[tuple[str, str], tuple[Reference, ...]] = {}
+
+    def of(self, cube: str, member: str) -> tuple[Reference, ...]:
+        """Return the member itself, then everything that its SQL refers to."""
+        key = (cube, member)
+        known = self._found.get(key)
+        if known is None:
+            known = tuple(list_references(self._catalog, cube, member))
+            if len(self._found) >= _MEMORY:  # of roles there are endlessly many
+                self._found.clear()
+            self._found[key] = known
+        return known
 
 
 def list_references(catalog: Catalog, cube: str, member: str) -> Iterator[Reference]:
