@@ -18,8 +18,10 @@ from semantic.catalog.catalog import (
     ColumnReference,
     Cube,
     Expression,
+    ExpressionPart,
     Measure,
     MemberReference,
+    SwitchExpression,
 )
 from semantic.catalog.load import load_catalog
 from semantic.project import Project
@@ -68,7 +70,9 @@ def gold() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def write(catalog: Catalog, expression: Expression | CaseExpression | str | None) -> str:
+def write(
+    catalog: Catalog, expression: Expression | CaseExpression | SwitchExpression | str | None
+) -> str:
     match expression:
         case str():
             return "'" + expression.replace("'", "''") + "'"
@@ -82,9 +86,11 @@ def write(catalog: Catalog, expression: Expression | CaseExpression | str | None
             return f"CASE {whens} ELSE {write(catalog, expression.otherwise)} END"
         case Expression():
             return "".join(write_part(catalog, part) for part in expression.parts)
+        case SwitchExpression():
+            pytest.fail("the demo has no switch")
 
 
-def write_part(catalog: Catalog, part: str | ColumnReference | MemberReference) -> str:
+def write_part(catalog: Catalog, part: ExpressionPart) -> str:
     match part:
         case str():
             return part
@@ -95,6 +101,8 @@ def write_part(catalog: Catalog, part: str | ColumnReference | MemberReference) 
             if part.member in cube.measures:
                 return f"({write_measure(catalog, cube.measures[part.member])})"
             return f"({write(catalog, cube.dimensions[part.member].sql)})"
+        case _:
+            pytest.fail(f"the demo has no {part}")
 
 
 def write_measure(catalog: Catalog, measure: Measure) -> str:
