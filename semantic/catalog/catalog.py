@@ -334,6 +334,7 @@ class Dimension:
     aliases: tuple[str, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     span: Span | None = None
+    link_label: str | None = None  # of `format: {type: link, label}`
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +375,7 @@ class Segment:
     public: bool = True
     meta: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     span: Span | None = None
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

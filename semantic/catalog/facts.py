@@ -11,6 +11,8 @@ from semantic.catalog.catalog import (
     Cube,
     Dimension,
     Expression,
+    FilterGroup,
+    FilterParameter,
     LocalTime,
     Measure,
     MemberReference,
@@ -81,6 +83,10 @@ def _flatten(expression: Expression) -> Iterator[object]:
     for part in expression.parts:
         if isinstance(part, LocalTime):
             yield from _flatten(part.expression)
+        elif isinstance(part, FilterParameter):
+            yield from (piece for piece in part.template if not isinstance(piece, str))
+        elif isinstance(part, FilterGroup):
+            yield from _flatten(Expression(part.parameters))
         elif not isinstance(part, str):
             yield part
 

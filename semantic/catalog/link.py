@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from semantic.catalog.catalog import (
     Cube,
@@ -13,6 +13,7 @@ from semantic.catalog.catalog import (
     Relationship,
     Segment,
 )
+from semantic.catalog.check_cube import find_cube_problems
 from semantic.catalog.link_members import freeze, link_dimension, link_measure, qualify
 from semantic.catalog.link_policy import link_access_policy
 from semantic.catalog.link_rollups import link_pre_aggregation
@@ -35,6 +36,8 @@ _Item = TypeVar(
     "_Item", PreAggregationSpec, DimensionSpec, MeasureSpec, SegmentSpec, JoinSpec, HierarchySpec
 )
 
+_SECOND_JOIN: Final = "give one a name of its own: `name: customer`, `cube: users`"
+
 
 def link_cube(
     spec: CubeSpec,
@@ -46,6 +49,7 @@ def link_cube(
     resolver = Resolver(spec.name, names, problems, dialect=dialect)
     title = spec.labels.title or humanise(spec.name)
     _check_member_names(spec, problems)
+    problems.extend(find_cube_problems(spec, names))
     dimensions = {
         item.name: link_dimension(item, title, resolver)
         for item in _unique(spec.dimensions, "dimension", problems)
@@ -122,6 +126,7 @@ def _link_segment(spec: SegmentSpec, cube_title: str, resolver: Resolver) -> Seg
         public=spec.labels.public is not False,
         meta=freeze(spec.labels.meta),
         span=spec.span,
+        aliases=spec.aliases,
     )
 
 
@@ -143,6 +148,7 @@ def _unique(items: tuple[_Item, ...], noun: str, problems: list[Problem]) -> Ite
                     "duplicate_name",
                     f"{noun} `{item.name}` is declared twice; first on line {seen[item.name].line}",
                     item.span,
+                    _SECOND_JOIN if isinstance(item, JoinSpec) else None,
                 )
             )
             continue

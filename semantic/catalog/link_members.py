@@ -123,6 +123,7 @@ def link_dimension(spec: DimensionSpec, cube_title: str, resolver: Resolver) -> 
         aliases=spec.aliases,
         meta=freeze(spec.labels.meta),
         span=spec.span,
+        link_label=spec.link_label,
     )
 
 
@@ -252,20 +253,24 @@ def _link_mask(spec: MaskSpec | None, resolver: Resolver, *, measure: bool = Fal
     return Mask(None, resolver.resolve(spec.sql, "aggregate" if measure else "row"))
 
 
-def _link_members(names: Iterable[Text], resolver: Resolver) -> tuple[MemberReference, ...]:
-    found = (resolver.resolve_member(name, _FILTERED) for name in names)
+def _link_members(
+    names: Iterable[Text], resolver: Resolver, allowed: frozenset[str] = _FILTERED
+) -> tuple[MemberReference, ...]:
+    found = (resolver.resolve_member(name, allowed) for name in names)
     return tuple(item for item in found if item is not None)
 
 
 def _link_grain(spec: GrainSpec | None, resolver: Resolver) -> Grain | None:
     if spec is None:
         return None
-    keep_only = None if spec.keep_only is None else _link_members(spec.keep_only, resolver)
+    keep_only = None
+    if spec.keep_only is not None:
+        keep_only = _link_members(spec.keep_only, resolver, _DIMENSION)
     return Grain(
         cast("Literal['relative', 'fixed']", spec.mode),
         keep_only,
-        _link_members(spec.exclude, resolver),
-        _link_members(spec.include, resolver),
+        _link_members(spec.exclude, resolver, _DIMENSION),
+        _link_members(spec.include, resolver, _DIMENSION),
     )
 
 
@@ -306,10 +311,23 @@ def _link_filter(spec: ModelFilterSpec, resolver: Resolver) -> ModelFilter | Non
             return FilterTree(cast("Literal['and', 'or']", spec.word), parts)
 
 
+def link_time(text: Text, resolver: Resolver) -> MemberReference | None:
+    """Return a time dimension."""
+    member = resolver.resolve_member(text, _DIMENSION)
+    if member is None:
+        return None
+    if member.member in resolver.names[base_of(member.cube, resolver.names)].granularities:
+        return member
+    resolver.problems.append(
+        Problem("invalid_reference", f"`{text.value.strip()[:60]}` is no time dimension", text.span)
+    )
+    return None
+
+
 def _link_shift(spec: TimeShiftSpec, resolver: Resolver) -> TimeShift:
     member = None
     if spec.time_dimension is not None:
-        member = resolver.resolve_member(spec.time_dimension, _DIMENSION)
+        member = link_time(spec.time_dimension, resolver)
     return TimeShift(
         spec.interval, cast("Literal['prior', 'next'] | None", spec.direction), spec.name, member
     )

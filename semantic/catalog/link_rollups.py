@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import cast
 
 from semantic.catalog.catalog import Expression, MemberReference
+from semantic.catalog.link_members import link_time
 from semantic.catalog.pre_aggregation import (
     PreAggregation,
     PreAggregationType,
@@ -13,17 +14,15 @@ from semantic.catalog.pre_aggregation import (
     RollupIndex,
     RollupTime,
 )
-from semantic.catalog.resolve import Resolver
+from semantic.catalog.resolve import Resolver, base_of
+from semantic.errors import Problem, suggest
 from semantic.spec.pre_aggregation import PreAggregationSpec
 from semantic.spec.reader import Text
 
 
 def link_pre_aggregation(spec: PreAggregationSpec, resolver: Resolver) -> PreAggregation:
     """Return the pre-aggregation; what is wrong is added to the resolver's problems."""
-    times = (
-        (resolver.resolve_member(item.member, {"dimension"}), item.granularity)
-        for item in spec.times
-    )
+    times = ((link_time(item.member, resolver), item.granularity) for item in spec.times)
     key = spec.refresh_key
     return PreAggregation(
         name=spec.name,
@@ -31,12 +30,21 @@ def link_pre_aggregation(spec: PreAggregationSpec, resolver: Resolver) -> PreAgg
         measures=_members(spec.measures, resolver, "measure"),
         dimensions=_members(spec.dimensions, resolver, "dimension"),
         segments=_members(spec.segments, resolver, "segment"),
-        times=tuple(RollupTime(member, cut) for member, cut in times if member is not None),
+        times=tuple(
+            RollupTime(member, _granularity(member, cut, spec, resolver))
+            for member, cut in times
+            if member is not None
+        ),
         partition_granularity=spec.partition_granularity,
         refresh_key=None
         if key is None
         else RefreshKey(
-            key.every, None, key.timezone, key.incremental, key.update_window, key.immutable
+            key.every,
+            _range(key.sql),
+            key.timezone,
+            key.incremental,
+            key.update_window,
+            key.immutable,
         ),
         build_range_start=_range(spec.build_range_start),
         build_range_end=_range(spec.build_range_end),
@@ -56,6 +64,22 @@ def link_pre_aggregation(spec: PreAggregationSpec, resolver: Resolver) -> PreAgg
         external=spec.external,
         span=spec.span,
     )
+
+
+def _granularity(
+    member: MemberReference, cut: str, spec: PreAggregationSpec, resolver: Resolver
+) -> str:
+    known = resolver.names[base_of(member.cube, resolver.names)].granularities[member.member]
+    if cut not in known:
+        resolver.problems.append(
+            Problem(
+                "unknown_reference",
+                f"pre-aggregation `{spec.name}`: {member.member} has no granularity `{cut[:60]}`",
+                spec.span,
+                suggest(cut, known),
+            )
+        )
+    return cut
 
 
 def _members(names: Iterable[Text], resolver: Resolver, kind: str) -> tuple[MemberReference, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from semantic.catalog.catalog import Cube
+from semantic.catalog.catalog import Cube, CubeSource
 from semantic.catalog.facts import Facts, list_facts
 from semantic.catalog.join_graph import JoinGraph
 from semantic.errors import Problem, suggest
@@ -207,6 +207,42 @@ def _find_cycle(
     return None
 
 
+def find_relation_cycles(model: Model) -> Iterator[Problem]:
+    """The `sql` of a cube is not made of itself, also not through `{other.sql()}`."""
+    sources: dict[str, tuple[str, ...]] = {}
+    for cube in model.cubes.values():
+        parts = () if cube.sql is None else cube.sql.parts
+        named = tuple(part.cube for part in parts if isinstance(part, CubeSource))
+        if named:
+            sources[cube.name] = named
+    done: set[str] = set()
+    for start in sources:
+        cycle = _find_cycle(start, sources, done)
+        if cycle is not None:
+            yield Problem(
+                "reference_cycle",
+                f"cubes are made of each other in a circle: {' -> '.join(cycle)}",
+                model.cubes[cycle[0]].span,
+            )
+
+
+def find_unknown_rollups(model: Model) -> Iterator[Problem]:
+    """The rollups that a pre-aggregation is made of exist."""
+    for cube in model.cubes.values():
+        for item in cube.pre_aggregations:
+            for rollup in item.rollups:
+                owner, _, name = rollup.rpartition(".")
+                other = model.cubes.get(owner)
+                known = [] if other is None else [found.name for found in other.pre_aggregations]
+                if name not in known:
+                    yield Problem(
+                        "unknown_reference",
+                        f"pre-aggregation `{item.name}`: there is no rollup `{rollup}`",
+                        item.span,
+                        suggest(name, known),
+                    )
+
+
 RULES: Final[tuple[Rule, ...]] = (
     find_empty_cubes,
     find_bad_joins,
@@ -214,4 +250,6 @@ RULES: Final[tuple[Rule, ...]] = (
     find_geo_keys,
     find_unreachable_references,
     find_cycles,
+    find_relation_cycles,
+    find_unknown_rollups,
 )

@@ -201,6 +201,7 @@ class DimensionSpec:
     suggest_filter_values: bool = True
     order: str | None = None
     aliases: tuple[str, ...] = ()
+    link_label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +232,7 @@ class SegmentSpec:
     sql: Text
     labels: Labels
     span: Span
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
+from zoneinfo import available_timezones
 
 UNITS: Final = ("year", "quarter", "month", "week", "day", "hour", "minute", "second")
 MAXIMUM_PARTS: Final = 8
@@ -29,6 +31,16 @@ def parse_interval(text: str) -> dict[str, int] | None:
             return None
         found[match[2]] = int(match[1])
     return found
+
+
+def is_timezone(name: str) -> bool:
+    """Return whether `name` is a time zone of the IANA database."""
+    return name in _list_timezones()
+
+
+@lru_cache(maxsize=1)
+def _list_timezones() -> frozenset[str]:
+    return frozenset(available_timezones())
 
 
 def check_granularity(interval: str, offset: str | None, origin: str | None) -> str | None:

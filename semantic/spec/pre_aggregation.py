@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from semantic.errors import Span
-from semantic.spec.intervals import UNITS, parse_interval
+from semantic.spec.intervals import UNITS, is_timezone, parse_interval
 from semantic.spec.reader import MappingReader, Text
 from semantic.spec.source import MappingNode, ScalarNode
 
@@ -122,7 +122,16 @@ def read_refresh_key(reader: MappingReader) -> RefreshKeySpec | None:
     timezone, immutable = inner.text("timezone"), bool(inner.flag("immutable"))
     incremental, window = bool(inner.flag("incremental")), inner.text("update_window")
     inner.finish()
-    if sql is None and every is None and not immutable:
+    key = RefreshKeySpec(every, sql, timezone, incremental, window, immutable)
+    _check_refresh_key(key, inner)
+    return key
+
+
+def _check_refresh_key(key: RefreshKeySpec, inner: MappingReader) -> None:
+    every, sql, timezone, window = key.every, key.sql, key.timezone, key.update_window
+    if key.immutable and (sql is not None or every is not None):
+        inner.report("conflicting_keys", f"{inner.what} is immutable: it has no `sql` and `every`")
+    if sql is None and every is None and not key.immutable:
         inner.report("missing_key", f"{inner.what} has neither `sql`, `every` nor `immutable`")
     cron = every is not None and _EVERY.match(every) is None
     if cron and not _CRON.match(every or ""):
@@ -131,11 +140,14 @@ def read_refresh_key(reader: MappingReader) -> RefreshKeySpec | None:
         inner.report(
             "conflicting_keys", f"{inner.what}: `sql` goes with an interval, not with cron"
         )
+    if every is not None and every.split(" ")[0].strip("0") == "" and not cron:
+        inner.report("invalid_value", f"`{every}` is no time: it would never end")
+    if timezone is not None and not is_timezone(timezone):
+        inner.report("invalid_value", f"`{timezone[:60]}` is no time zone", None, "write UTC")
     if timezone is not None and not cron:
         inner.report("conflicting_keys", f"{inner.what}: `timezone` belongs to a cron")
     if window is not None and parse_interval(window) is None:
         inner.report("invalid_value", f"`update_window: {window[:60]}` is no interval")
-    return RefreshKeySpec(every, sql, timezone, incremental, window, immutable)
 
 
 def _read_times(reader: MappingReader) -> tuple[RollupTimeSpec, ...]:

@@ -15,7 +15,7 @@ from semantic.spec.cube import (
 from semantic.spec.policy import read_access_policies
 from semantic.spec.pre_aggregation import read_pre_aggregation, read_refresh_key
 from semantic.spec.read_dimension import read_dimension
-from semantic.spec.read_labels import read_labels
+from semantic.spec.read_labels import read_aliases, read_labels
 from semantic.spec.read_measure import read_measure
 from semantic.spec.reader import MappingReader
 from semantic.spec.source import MappingNode, ScalarNode
@@ -93,13 +93,13 @@ def _each(
 
 
 def _read_segment(reader: MappingReader, name: str) -> SegmentSpec | None:
-    sql, labels = reader.sql("sql"), read_labels(reader)
-    reader.finish(("aliases",))
+    sql, labels, aliases = reader.sql("sql"), read_labels(reader), read_aliases(reader)
+    reader.finish()
     if sql is None:
         if not reader.given("sql"):
             reader.report("missing_key", f"{reader.what} has no `sql`")
         return None
-    return SegmentSpec(name, sql, labels, reader.node.span)
+    return SegmentSpec(name, sql, labels, reader.node.span, aliases)
 
 
 def _read_join(reader: MappingReader, name: str) -> JoinSpec | None:

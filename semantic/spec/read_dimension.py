@@ -15,7 +15,13 @@ from semantic.spec.cube import (
 )
 from semantic.spec.formats import is_dimension_format
 from semantic.spec.intervals import UNITS, check_granularity
-from semantic.spec.read_labels import read_aliases, read_currency, read_format, read_labels
+from semantic.spec.read_labels import (
+    read_aliases,
+    read_currency,
+    read_format,
+    read_labels,
+    read_link_label,
+)
 from semantic.spec.read_stage import read_grain, read_mask, read_switch, read_time_shifts
 from semantic.spec.reader import MappingReader, Text
 from semantic.spec.source import MappingNode, ScalarNode, SequenceNode
@@ -64,6 +70,7 @@ def read_dimension(reader: MappingReader, name: str) -> DimensionSpec | None:
         suggest_filter_values=reader.flag("suggest_filter_values") is not False,
         order=reader.choice("order", {"asc": "asc", "desc": "desc"}),
         aliases=read_aliases(reader),
+        link_label=read_link_label(reader),
     )
     reader.finish(_LATER)
     return spec if kind else None
@@ -237,6 +244,9 @@ def _read_granularities(reader: MappingReader, kind: str | None) -> tuple[Granul
         if read is not None:
             found.append(read)
     if source is not reader:
+        included = source.node.entries.get("includes")
+        if included and isinstance(included[1], ScalarNode) and included[1].value == "*":
+            source.take("includes")  # every built-in one, as without it
         source.finish(("includes", "excludes"))
     if found and kind not in {"time", None}:
         reader.report("invalid_value", f"{reader.what} is no time: it has no granularities")

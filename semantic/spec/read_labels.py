@@ -58,6 +58,15 @@ def read_format(reader: MappingReader, accepts: Callable[[str], bool]) -> str | 
     return None
 
 
+def read_link_label(reader: MappingReader) -> str | None:
+    """Return the label of `format: {type: link, label}`; what is wrong with it, `format` reports."""
+    entry = reader.node.entries.get("format")
+    if entry is None or not isinstance(entry[1], MappingNode):
+        return None
+    label = entry[1].entries.get("label")
+    return label[1].value if label and isinstance(label[1], ScalarNode) else None
+
+
 def read_currency(reader: MappingReader, *, numeric: bool) -> str | None:
     """Take `currency`."""
     value = reader.text("currency")

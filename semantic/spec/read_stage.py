@@ -155,19 +155,24 @@ def read_rolling_window(reader: MappingReader) -> RollingWindowSpec | None:
     node = reader.take("rolling_window")
     if node is None:
         return None
-    if isinstance(node, ScalarNode):
-        match = _TO_DATE.match(node.value)
-        if match is not None:
-            return RollingWindowSpec("to_date", None, None, "end", match[1])
-        reader.report(
-            "invalid_value", f"`{node.value[:60]}` is no rolling window", node.span,
-            "write year_to_date, or a mapping with trailing and leading",
-        )  # fmt: skip
-        return None
-    if not isinstance(node, MappingNode):
+    if isinstance(node, MappingNode):
+        return _read_window(
+            MappingReader(node, f"`rolling_window` of {reader.what}", reader.problems)
+        )
+    if not isinstance(node, ScalarNode):
         reader.report("wrong_type", "`rolling_window` must be a mapping", node.span)
         return None
-    inner = MappingReader(node, f"`rolling_window` of {reader.what}", reader.problems)
+    match = _TO_DATE.match(node.value)
+    if match is not None:
+        return RollingWindowSpec("to_date", None, None, "end", match[1])
+    reader.report(
+        "invalid_value", f"`{node.value[:60]}` is no rolling window", node.span,
+        "write year_to_date, or a mapping with trailing and leading",
+    )  # fmt: skip
+    return None
+
+
+def _read_window(inner: MappingReader) -> RollingWindowSpec | None:
     spellings = {"fixed": "fixed", "to_date": "to_date"}
     spellings |= {f"{unit}_to_date": f"{unit}_to_date" for unit in ("year", "quarter", "month")}
     kind = inner.choice("type", spellings) or "fixed"
@@ -176,8 +181,12 @@ def read_rolling_window(reader: MappingReader) -> RollingWindowSpec | None:
     granularity = inner.text("granularity")
     inner.finish()
     if (match := _TO_DATE.match(kind)) is not None:
+        if granularity is not None:
+            inner.report("conflicting_keys", f"{inner.what} is {kind}: it has no `granularity`")
         kind, granularity = "to_date", match[1]
     if kind == "to_date":
+        if inner.given("offset"):
+            inner.report("conflicting_keys", f"{inner.what} is to_date: it has no `offset`")
         if granularity is None:
             inner.report("missing_key", f"{inner.what} is to_date: it needs `granularity`")
             return None
@@ -225,6 +234,9 @@ def read_switch(node: MappingNode, outer: MappingReader) -> SwitchSpec | None:
         else:
             reader.report("wrong_type", "`else` must be a mapping with `sql`", other.span)
     reader.finish()
+    chosen = [value for branch in branches for value in branch.values]
+    if len(set(chosen)) < len(chosen):
+        reader.report("duplicate_name", f"{reader.what} has a value in two branches")
     if switch is None or not branches:
         reader.report("missing_key", f"{reader.what} needs `switch` and `when`")
         return None
@@ -237,7 +249,10 @@ def _branch_values(reader: MappingReader) -> tuple[str, ...]:
         case ScalarNode():
             return (node.value,)
         case SequenceNode():
-            return tuple(item.value for item in node.items if isinstance(item, ScalarNode))
+            values = [item.value for item in node.items if isinstance(item, ScalarNode)]
+            if len(values) < len(node.items):
+                reader.report("wrong_type", "each `value` must be text", node.span)
+            return tuple(values)
         case _:
             return ()
 

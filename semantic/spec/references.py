@@ -59,28 +59,15 @@ def scan_references(
                 start = position
             literal.append(text[position + 1])
             position += 2
-        elif character == "{" and is_call(text, position):
-            found = read_call(text, position)
-            if isinstance(found, str):
-                place = snippet.node.place(position)
-                problems.append(Problem("reference_syntax", found, place, _CALLS))
-                return None
-            flush()
-            call, end = found
-            shown = text[position + 1 : end - 1].strip()[:_SHOWN]
-            parts.append(Reference((shown,), position, call))
-            position = end
         elif character == "{":
-            close = text.find("}", position)
-            inside = text[position + 1 : close] if close >= 0 else text[position + 1 :]
-            problem = _check(inside, closed=close >= 0)
-            if problem is not None:
-                code, message, hint = problem
+            found = _read_braces(text, position)
+            if len(found) == 3:  # noqa: PLR2004 - a problem
+                code, message, hint = found
                 problems.append(Problem(code, message, snippet.node.place(position), hint))
                 return None
             flush()
-            parts.append(Reference(tuple(name.strip() for name in inside.split(".")), position))
-            position = close + 1
+            reference, position = found
+            parts.append(reference)
         elif character == "}":
             problems.append(
                 Problem(
@@ -96,6 +83,23 @@ def scan_references(
             position += 1
     flush()
     return tuple(parts)
+
+
+def _read_braces(text: str, position: int) -> tuple[Reference, int] | tuple[str, str, str | None]:
+    """Return what the braces at `position` hold and where they end, or what is wrong."""
+    if is_call(text, position):
+        found = read_call(text, position)
+        if isinstance(found, str):
+            return "reference_syntax", found, _CALLS
+        call, end = found
+        shown = text[position + 1 : end - 1].strip()[:_SHOWN]
+        return Reference((shown,), position, call), end
+    close = text.find("}", position)
+    inside = text[position + 1 : close] if close >= 0 else text[position + 1 :]
+    problem = _check(inside, closed=close >= 0)
+    if problem is not None:
+        return problem
+    return Reference(tuple(name.strip() for name in inside.split(".")), position), close + 1
 
 
 def _check(inside: str, *, closed: bool) -> tuple[str, str, str | None] | None:
