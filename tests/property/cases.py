@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import Final
 
+from tests.conformance.cases import EngineName
 from tests.property.ask import Outcome, Session, judge, open_world
 from tests.property.make_model import make_world
 from tests.property.make_query import make_query
@@ -26,18 +27,20 @@ def make_case_query(number: int, world: World, seed: str = SEED) -> Asked:
     return make_query(Random(f"{seed}/{number}/query"), world)
 
 
-def open_cases(first: int, count: int, seed: str = SEED) -> Iterator[tuple[int, Session, Asked]]:
+def open_cases(
+    first: int, count: int, seed: str = SEED, engine: EngineName = "duckdb"
+) -> Iterator[tuple[int, Session, Asked]]:
     """Yield each case with a session on its world, which is open until the next one."""
     for start in range(first, first + count, PER_WORLD):
         world = make_case_world(start, seed)
-        with open_world(world) as session:
+        with open_world(world, engine) as session:
             for number in range(start, min(start + PER_WORLD, first + count)):
                 yield number, session, make_case_query(number, world, seed)
 
 
 def judge_cases(
-    first: int, count: int, seed: str = SEED
+    first: int, count: int, seed: str = SEED, engine: EngineName = "duckdb"
 ) -> Iterator[tuple[int, World, Asked, Outcome]]:
     """Yield what came of each case."""
-    for number, session, asked in open_cases(first, count, seed):
+    for number, session, asked in open_cases(first, count, seed, engine):
         yield number, session.world, asked, judge(session, asked)

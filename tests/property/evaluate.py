@@ -115,7 +115,7 @@ class Evaluator:
         if any(is_staged(measure_of(place)) for place in places.values()):
             raise Refused("unsupported")
         tree = self.facts.tree(self.frame, list(places.values()))
-        self.facts.frame = self.frame
+        self.facts.prepare(self.frame, self.frame, list(places.values()))
         rows: list[dict[str, Value]] = []
         for row in self.facts.join(tree, tree.root):
             if self.facts.passes(self.frame, row):

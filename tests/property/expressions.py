@@ -104,6 +104,8 @@ def _write_aggregate(item: Aggregate, own: str) -> str:
 
 def _write_call(item: Call, own: str) -> str:
     operands = [write_sql(part, own) for part in item.operands]
+    if item.name == "/":
+        return f"(1.0 * {operands[0]} / {operands[1]})"  # PostgreSQL divides integers whole
     if item.name in _INFIX:
         return "(" + f" {item.name.upper()} ".join(operands) + ")"
     match item.name:

@@ -72,22 +72,33 @@ class Facts:
 
     def tree(self, frame: Frame, measures: Sequence[Place], hubs: Sequence[str] = ()) -> Tree:
         """Return the tree of measures, groups and conditions."""
-        places = self.world.places
         cubes: dict[str, None] = {}
         paths: dict[tuple[str, ...], None] = {}
-        mentioned = [
-            *measures,
-            *(item.place for item in frame.keys if item.granularity is None),
-            *(places[name] for item in frame.conditions for name in names_in(item)),
-            *(item.place for item in frame.keys if item.granularity is not None),
-        ]
-        for place in mentioned:
-            self._prepare_sub_queries(frame, place.cube, place.item)
+        for place in self._mentions(frame, measures):
             cubes.update(dict.fromkeys(cubes_of(self.world, place.cube, place.item)))
             if len(place.path) > 1:
                 paths[place.path] = None
         tree = find_tree(self._joins, [*cubes, *hubs], list(paths))
         return prune(tree, set(cubes)) if hubs else tree
+
+    def _mentions(self, frame: Frame, measures: Sequence[Place]) -> list[Place]:
+        """Return what a frame and measures mention, in the order that decides between roots."""
+        places = self.world.places
+        return [
+            *measures,
+            *(item.place for item in frame.keys if item.granularity is None),
+            *(places[name] for item in frame.conditions for name in names_in(item)),
+            *(item.place for item in frame.keys if item.granularity is not None),
+        ]
+
+    def prepare(self, frame: Frame, known: Frame, measures: Sequence[Place]) -> None:
+        """Evaluate the sub-queries that are read, so that what they refuse is refused.
+
+        The conditions of the whole `frame` propagate to them, not only those `known` to a measure.
+        """
+        for place in self._mentions(known, measures):
+            self._prepare_sub_queries(frame, place.cube, place.item)
+        self.frame = frame
 
     def leaf_tree(self, frame: Frame, leaf: Place, leaves: Sequence[Place]) -> tuple[Tree, Frame]:
         """Return the tree of a measure, and the frame with the conditions that hold for it.
@@ -128,10 +139,10 @@ class Facts:
 
     def evaluate(self, frame: Frame, leaves: Sequence[Place]) -> Groups:
         """Return the leaves in each group; a leaf that a group lacks is empty there."""
-        self.frame = frame
         groups: Groups = {} if frame.keys else {(): {}}
         if not leaves:
             tree = self.tree(frame, [])
+            self.prepare(frame, frame, [])
             for key in self.group(frame, self.join(tree, tree.root)):
                 groups[key] = {}
         for leaf in leaves:
@@ -153,9 +164,9 @@ class Facts:
     ) -> dict[Key, Value]:
         """Return a measure in each of its groups; a window stands in the place of date ranges."""
         tree, known = self.leaf_tree(frame, leaf, leaves)
+        self.prepare(frame, known, [leaf])
         if window is not None:
             known = dataclasses.replace(known, ranges=())
-        self.frame = frame
         self.check(leaf, tree)
         found: dict[Key, list[Joined]] = {} if frame.keys else {(): []}
         for key, rows in self.group(known, self.join(tree, leaf.cube), window).items():

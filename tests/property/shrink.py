@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from semantic.errors import DucatError
+from tests.conformance.cases import EngineName
 from tests.property.ask import Outcome, judge, open_world
 from tests.property.expressions import Column, Expression, Member, walk
 from tests.property.members import expressions_of
@@ -15,10 +16,10 @@ from tests.property.queries import Asked, Compares, Filter, Nested, members_in
 
 Case = tuple[World, Asked]
 T = TypeVar("T")
-_MOST_TRIES = 600
+_MOST_TRIES = 400
 
 
-def shrink(world: World, asked: Asked, like: Outcome) -> Case:
+def shrink(world: World, asked: Asked, like: Outcome, engine: EngineName = "duckdb") -> Case:
     """Return a case as small as could be found that fails in the same way."""
     case = (world, asked)
     tries = 0
@@ -29,20 +30,20 @@ def shrink(world: World, asked: Asked, like: Outcome) -> Case:
             tries += 1
             if tries > _MOST_TRIES:
                 return case
-            if fails_alike(smaller, like):
+            if fails_alike(smaller, like, engine):
                 case = smaller
                 progress = True
                 break
     return case
 
 
-def fails_alike(case: Case, like: Outcome) -> bool:
+def fails_alike(case: Case, like: Outcome, engine: EngineName) -> bool:
     """Whether the case fails, and with the same code."""
     world, asked = case
     if not _is_whole(world, asked):
         return False
     try:
-        with open_world(world) as session:
+        with open_world(world, engine) as session:
             found = judge(session, asked)
     except DucatError:
         return False

@@ -1,5 +1,7 @@
 """The long run: `make soundness N=20000`, or `python -m tests.property.soundness 20000`.
 
+`--engine postgres` asks PostgreSQL, each world in a database of its own.
+
 Prints one line of summary. Each difference is made small and printed with its YAML, query, data,
 expected rows, rows found and SQL; the run goes on, and ends with exit code 1.
 """
@@ -15,6 +17,7 @@ import click
 from rich.progress import Progress
 
 from semantic.errors import DucatError
+from tests.conformance.cases import ENGINES, EngineName
 from tests.property.ask import Outcome, judge, open_world
 from tests.property.cases import SEED, judge_cases
 from tests.property.model import World
@@ -55,9 +58,9 @@ class Tally:
         )
 
 
-def describe(world: World, asked: Asked) -> str:
+def describe(world: World, asked: Asked, engine: EngineName = "duckdb") -> str:
     """Return a case and what came of it, for a person."""
-    with open_world(world) as session:
+    with open_world(world, engine) as session:
         outcome = judge(session, asked)
         sql = session.sql(asked)
     return "\n".join(
@@ -77,19 +80,22 @@ def describe(world: World, asked: Asked) -> str:
 @click.argument("count", type=int, default=20_000)
 @click.option("--first", type=int, default=0, help="The number of the first case.")
 @click.option("--show", type=int, default=5, help="How many differences to make small and print.")
+@click.option("--engine", type=click.Choice(ENGINES), default="duckdb", help="Who answers.")
 @click.option("--seed", default=SEED, help="Another seed makes other cases.")
-def main(count: int, first: int, show: int, seed: str) -> None:
+def main(count: int, first: int, show: int, seed: str, engine: EngineName) -> None:
     """Compare COUNT random cases with the naive evaluator."""
     tally = Tally()
     with Progress(disable=not sys.stderr.isatty()) as progress:
         task = progress.add_task("cases", total=count)
-        for number, world, asked, outcome in judge_cases(first, count, seed):
+        for number, world, asked, outcome in judge_cases(first, count, seed, engine):
             tally.add(outcome)
             progress.advance(task)
-            if outcome.verdict == "different" and tally.differences <= show:
-                click.echo(f"\n=== case {number}: {outcome.reason}")
+            if outcome.verdict != "different":
+                continue
+            click.echo(f"=== case {number}: {outcome.reason[:300]}")
+            if tally.differences <= show:
                 try:
-                    click.echo(describe(*shrink(world, asked, outcome)))
+                    click.echo(describe(*shrink(world, asked, outcome, engine), engine))
                 except DucatError as refused:
                     click.echo(f"not made smaller: {refused}")
     click.echo(str(tally))

@@ -81,6 +81,8 @@ class Stages:
         parts: dict[Key, list[Value]] = {}
         for key, value in values.items():
             parts.setdefault(tuple(key[index] for index in places), []).append(value)
+        if not frame.keys:
+            parts.setdefault((), [])
         found = {key: _outermost(item, part) for key, part in parts.items()}
         if len(outer) == len(frame.keys) and inner.conditions == frame.conditions:
             return found
@@ -122,7 +124,7 @@ class Stages:
         bare = Grouping(finest.name, finest.place)
         base = dataclasses.replace(frame, keys=(*others, bare), ranges=())
         tree, known = self.facts.leaf_tree(base, leaf, [])
-        self.facts.frame = base
+        self.facts.prepare(base, known, [leaf])
         self.facts.check(leaf, tree)
         rows = [row for row in self.facts.join(tree, leaf.cube) if self.facts.passes(known, row)]
         dated = [
@@ -199,9 +201,9 @@ class Stages:
 def _outermost(item: Measure, values: Sequence[Value]) -> Value:
     """Return the outer stage's value over the rows of the inner one."""
     if item.type in {"number", "string", "boolean"}:
-        if len(values) != 1:
+        if len(values) > 1:
             raise Refused("unsupported")
-        return values[0]
+        return values[0] if values else None
     return aggregate_values(item, values)
 
 
