@@ -19,7 +19,7 @@ decided by the query, not by the author.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -93,12 +93,42 @@ def check_snippet(
     if pieces is None:
         problems.extend(scanned)
         return None
-    found = _check(pieces, kind, dialect)
+    found = _check_shape(pieces, kind, dialect) or _check(pieces, kind, dialect)
     if isinstance(found, _Fault):
         place = text.node.place(found.offset)
         problems.append(Problem(found.code, found.message, place, found.suggestion))
         return None
     return found
+
+
+def _check_shape(
+    pieces: tuple[LiteralText | Reference, ...], kind: SnippetKind, dialect: str
+) -> Snippet | None:
+    """Return the snippet when one that differs in what references are called and where is right.
+
+    The same SQL about other cubes, as join conditions are, need not be parsed again. None when
+    something is wrong: messages need the names and the places.
+    """
+    references = [piece for piece in pieces if isinstance(piece, Reference)]
+    if not references or any(item.call is not None for item in references):
+        return None
+    shape = tuple(
+        Reference(("",) * len(piece.path), 0)
+        if isinstance(piece, Reference)
+        else LiteralText(piece.text, 0)
+        for piece in pieces
+    )
+    found = _check(shape, kind, dialect)
+    if isinstance(found, _Fault):
+        return None
+    names = iter(references)
+    parts = tuple(
+        replace(part, path=(name := next(names)).path, offset=name.offset)
+        if isinstance(part, SnippetReference)
+        else part
+        for part in found.parts
+    )
+    return replace(found, parts=parts)
 
 
 @lru_cache(maxsize=65_536)

@@ -11,7 +11,7 @@ from sqlglot.errors import SqlglotError
 from semantic.errors import Problem, Span
 from semantic.spec.aggregates import DUCKDB_AGGREGATES, is_aggregate
 from semantic.spec.reader import Text
-from semantic.spec.relation import DIALECT
+from semantic.spec.sheet import DIALECT
 from semantic.spec.snippet import OwnColumn, SnippetKind, SnippetReference, check_snippet
 from semantic.spec.source import ScalarNode
 
@@ -114,3 +114,18 @@ def _aggregates(name: str) -> bool:
         if tree is not None and any(is_aggregate(node) for node in tree.walk()):
             return True
     return False
+
+
+def test_snippets_of_one_shape_keep_their_own_names_and_places() -> None:
+    found = []
+    for sql in ("{CUBE}.a = {b}.c", "{orders}.a = {customers}.c", "{x}.a = {y}.c"):
+        node = ScalarNode(sql, "'", Span("m.yml", 1, 1))
+        snippet = check_snippet(Text(sql, node), "row", [])
+        assert snippet is not None
+        parts = (part for part in snippet.parts if isinstance(part, SnippetReference))
+        found.append([(part.path, part.offset) for part in parts])
+    assert found == [
+        [(("CUBE",), 0), (("b",), 11)],
+        [(("orders",), 0), (("customers",), 13)],
+        [(("x",), 0), (("y",), 8)],
+    ]
