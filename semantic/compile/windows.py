@@ -56,13 +56,36 @@ def write_roll(places: Places, writer: Writer, roll: Roll) -> str:
         else:
             text = f"_b.{others[key.name]}"
         listed.append(f"{text} AS {key_column(index)}")
-    value = aggregate(roll.measure.type, "_b._o")
-    if roll.measure.type in {"count", "count_distinct", "count_distinct_approx"}:
-        value = f"CASE WHEN count(_b._t) > 0 THEN {value} END"
-    listed.append(f"{value} AS {value_column(0)}")
+    listed.append(f"{_total(roll)} AS {value_column(0)}")
     text = f"SELECT {', '.join(listed)} FROM {series} AS _w LEFT JOIN ({base}) AS _b ON {matching}"
     groups = [str(index + 1) for index in range(len(roll.keys))]
     return f"{text} GROUP BY {', '.join(groups)}"
+
+
+def _total(roll: Roll) -> str:
+    """Return the aggregate over what a window sees; null when it sees no row."""
+    kind = roll.measure.type
+    if _is_partial(roll):
+        match kind:
+            case "count":
+                return "sum(_b._o)"
+            case "avg":
+                return "sum(_b._o) * 1.0 / nullif(sum(_b._c), 0)"
+            case _:
+                return aggregate(kind, "_b._o")
+    value = aggregate(kind, "_b._o")
+    if kind in {"count", "count_distinct", "count_distinct_approx"}:
+        return f"CASE WHEN count(_b._t) > 0 THEN {value} END"
+    return value
+
+
+def _is_partial(roll: Roll) -> bool:
+    """Whether rows are aggregated by parts of windows before windows see them."""
+    return (
+        isinstance(roll.source, Rows)
+        and roll.parts is not None
+        and roll.measure.type in {"sum", "count", "min", "max", "avg"}
+    )
 
 
 def _coarser(writer: Writer, key: GroupKey) -> str:
@@ -90,9 +113,12 @@ def _base(
     scope = places.scope(roll.source)
     source = scope.source()
     listed = [f"{scope.key(key)} AS {names[key.name]}" for key in others]
-    listed.append(f"{scope.key(roll.time)} AS _t")
+    time = scope.key(roll.time)
+    if roll.parts is not None:
+        time = writer.dialect.truncate(roll.parts, time)
+    listed.append(f"{time} AS _t")
     listed.append(f"{operand(scope, roll.measure)} AS _o")
-    distinct = ""
+    distinct = "" if roll.parts is None or _is_partial(roll) else "DISTINCT "
     if roll.source.multiplying or roll.source.switches:
         keys = writer.catalog.cubes[roll.source.cube].primary_key
         if not keys:
@@ -102,7 +128,16 @@ def _base(
             )
         listed += [f"{scope.dimension(part)} AS _p{index}" for index, part in enumerate(keys)]
         distinct = "DISTINCT "
-    return f"SELECT {distinct}{', '.join(listed)} {source}{scope.where()}", names
+    text = f"SELECT {distinct}{', '.join(listed)} {source}{scope.where()}"
+    if not _is_partial(roll):
+        return text, names
+    kept = [*names.values(), "_t"]
+    kind = "sum" if roll.measure.type == "avg" else roll.measure.type
+    partial = [f"{aggregate(kind, '_o')} AS _o"]
+    if roll.measure.type == "avg":
+        partial.append("count(_o) AS _c")
+    groups = ", ".join(str(index + 1) for index in range(len(kept)))
+    return f"SELECT {', '.join([*kept, *partial])} FROM ({text}) AS _r GROUP BY {groups}", names
 
 
 def _bounds(writer: Writer, roll: Roll) -> tuple[list[str], list[str]]:

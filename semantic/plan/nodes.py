@@ -233,7 +233,8 @@ class Roll:
     """For each period, `leaf` over the rows whose time lies in the window of the period.
 
     `source` has either raw rows of the cube (`Rows`), or a relation at the finer key `time`.
-    `keys` contain keys of the rolling time (from the periods) and others (from the rows).
+    `keys` contain keys of the rolling time (from the periods) and others (from the rows). Where
+    every window is made of whole `parts` (a granularity), rows are aggregated by them first.
     """
 
     source: Rows | Relation
@@ -241,6 +242,7 @@ class Roll:
     time: GroupKey
     keys: tuple[GroupKey, ...]
     measure: Measure
+    parts: str | None = None
 
     @property
     def measures(self) -> tuple[MeasureName, ...]:

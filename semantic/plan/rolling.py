@@ -82,7 +82,8 @@ class Windows:
             )
         inner = dataclasses.replace(base, keys=(*others, time))
         _, rows = self._finder.find(plain, inner)
-        return Roll(rows, series, time, frame.keys, measure)
+        parts = self._finest(finest, window) if finest.granularity in UNITS else None
+        return Roll(rows, series, time, frame.keys, measure, parts)
 
     def _series(self, frame: Frame, finest: GroupKey, ranged: list[Within]) -> Series:
         cube = self._catalog.cubes[finest.dimension.cube]
@@ -104,7 +105,7 @@ class Windows:
 
     def _finest(self, key: GroupKey, window: RollingWindow) -> str:
         """Return the granularity at which all windows can be put together from whole parts."""
-        units = [key.granularity or "day"]
+        units = [key.granularity or "day", window.granularity or "day"]
         for text in (window.trailing, window.leading):
             if text is not None and text != "unbounded":
                 units += list(parse_interval(text) or ())
