@@ -33,7 +33,7 @@ from semantic.plan.nodes import (
     Step,
 )
 from semantic.plan.rolling import Windows
-from semantic.plan.rows import RowFinder, without_computed
+from semantic.plan.rows import RowFinder, without_computed, without_made_of
 from semantic.query.bound import BoundQuery
 
 _INSENSITIVE = frozenset({"min", "max", "count_distinct", "count_distinct_approx"})
@@ -65,7 +65,8 @@ class Evaluator:
         self._catalog = catalog
         self._bound = bound
         self._root = root
-        self._finder = RowFinder(catalog, self._attach, bound.joins, asked, paths)
+        self._finder = RowFinder(catalog, self._attach, bound.joins, paths)
+        self._finder.others = tuple(asked)
         self._windows = Windows(catalog, bound, self._finder, self.evaluate)
         self._known: list[tuple[Frame, tuple[tuple[str, str], ...], Relation]] = []
 
@@ -219,8 +220,21 @@ class Evaluator:
         return Spread(source, groups, frame.keys, measure)
 
     def _attach(self, dimension: Dimension, frame: Frame) -> Attachment:
-        """Return the relation of a computed dimension: one row per key of its own."""
+        """Return the relation of a computed dimension: one row per key of its own.
+
+        It is an evaluation of its own: what the query asks beside it excuses nothing in it.
+        """
         below = measures_of(self._catalog, dimension)
+        outer = self._finder.others
+        self._finder.others = tuple(split(self._catalog, below)[0].values())
+        try:
+            return self._make_attachment(dimension, frame, below)
+        finally:
+            self._finder.others = outer
+
+    def _make_attachment(
+        self, dimension: Dimension, frame: Frame, below: Sequence[Measure]
+    ) -> Attachment:
         if dimension.sub_query:
             cube = self._catalog.cubes[dimension.cube]
             if not cube.primary_key:
@@ -232,8 +246,7 @@ class Evaluator:
             keys = tuple(GroupKey(item, (item.cube,)) for item in cube.primary_key)
             inner = Frame(keys)
             if dimension.propagate_filters:
-                inner = Frame(keys, frame.ranges, frame.conditions, frame.shifts)
-                inner = without_member(inner, dimension)
+                inner = without_made_of(self._catalog, frame, dimension).with_keys(keys)
             return Attachment(dimension, self.evaluate(inner, below), keys, dimension.cube)
         include = dimension.multi_stage.include if dimension.multi_stage is not None else ()
         plain = [key for key in frame.keys if not computed_below(self._catalog, key.dimension)]

@@ -7,6 +7,7 @@ one_to_many along the hop, many_to_one against it.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from semantic.catalog.catalog import Catalog, Dimension, Measure
@@ -34,20 +35,19 @@ Attach = Callable[[Dimension, Frame], Attachment]
 class RowFinder:
     """Finds rows for one query. `attach` makes the relations of computed dimensions."""
 
-    __slots__ = ("_attach", "_catalog", "_others", "_paths", "_ways")
+    __slots__ = ("_attach", "_catalog", "_paths", "_ways", "others")
 
     def __init__(
         self,
         catalog: Catalog,
         attach: Attach,
         ways: Sequence[tuple[str, ...]],
-        others: Sequence[Measure],
         paths: Mapping[MeasureName, tuple[str, ...]],
     ) -> None:
         self._catalog = catalog
         self._attach = attach
         self._ways = tuple(ways)
-        self._others = tuple(others)
+        self.others: tuple[Measure, ...] = ()  # asked in the same evaluation
         self._paths = paths
 
     def find(self, measure: Measure | None, frame: Frame) -> tuple[JoinTree, Rows]:
@@ -96,7 +96,7 @@ class RowFinder:
         except NoJoinPathError:
             if measure is None:
                 raise
-        hubs = tuple(other.cube for other in self._others)
+        hubs = tuple(other.cube for other in self.others)
         try:
             # The measures alone have no root, but with the others of the query they have.
             return self._tree(measure, frame, conditions, hubs), conditions
@@ -107,7 +107,7 @@ class RowFinder:
         kept = tuple(item for item in conditions if self._joins(measure, frame, item))
         for item in conditions:
             if item not in kept and not any(
-                self._joins(other, frame, item) for other in self._others if other is not measure
+                self._joins(other, frame, item) for other in self.others if other is not measure
             ):
                 break
         else:
@@ -260,4 +260,25 @@ def without_computed(catalog: Catalog, conditions: Iterable[Condition]) -> tuple
             use.dimension.multi_stage is not None and is_computed(catalog, use.dimension)
             for use in dimension_uses([condition])
         )
+    )
+
+
+def without_made_of(catalog: Catalog, frame: Frame, dimension: Dimension) -> Frame:
+    """Return the frame without conditions on a computed dimension and on what is made of it."""
+    name = (dimension.cube, dimension.name)
+
+    def is_made(condition: Condition) -> bool:
+        items: list[Item] = []
+        for use in uses_of(condition):
+            if isinstance(use, DimensionUse):
+                items.append(use.dimension)
+            elif isinstance(use, SegmentUse):
+                items.append(use.segment)
+        below = [part for item in items for part in computed_below(catalog, item)]
+        return any((part.cube, part.name) == name for part in below)
+
+    return dataclasses.replace(
+        frame,
+        ranges=tuple(item for item in frame.ranges if not is_made(item)),
+        conditions=tuple(item for item in frame.conditions if not is_made(item)),
     )
