@@ -46,10 +46,8 @@ class Linker:
         self._strict_joins = strict_joins
         self._merged: Merged = {}
         self._cube_specs = Recall(_read_cube)
-        self._names = Recall(_list_names)
         self._known_names: dict[str, CubeNames] = {}
-        self._cubes = Recall(partial(link_cube, dialect=dialect))
-        self._facts = Recall(_list_facts)
+        self._cubes = Recall(partial(_link_cube, dialect=dialect))
         self._view_specs = Recall(_read_view)
         self._views = Recall(link_view)
         self._group_specs = Recall(_read_view_group)
@@ -66,8 +64,7 @@ class Linker:
         cube_trees = merge_extended(cube_nodes, "cube", problems, merged)
         view_trees = merge_extended(view_nodes, "view", problems, merged)
         self._merged = _keep_used(merged, [*cube_trees.values(), *view_trees.values()])
-        cubes = self._link_cubes(cube_trees.values(), problems)
-        facts = {name: self._facts.find(cube, {}, []) for name, cube in cubes.items()}
+        cubes, facts = self._link_cubes(cube_trees.values(), problems)
         problems.extend(find_problems(cubes, cubes.graph, facts))
         problems.extend(find_ambiguous_references(cubes))
         if self._strict_joins:
@@ -81,23 +78,27 @@ class Linker:
         groups, views = link_groups(
             [group for group in read if group is not None], specs, views, problems
         )
-        for memory in (self._cube_specs, self._names, self._cubes, self._facts, self._view_specs,
-                       self._views, self._group_specs):  # fmt: skip
+        for memory in (self._cube_specs, self._cubes, self._view_specs, self._views,
+                       self._group_specs):  # fmt: skip
             memory.forget_others()
         if problems:
             raise ModelError(_tidy(problems))
         return Catalog(version, cubes, MappingProxyType(views), groups, cubes.graph)
 
-    def _link_cubes(self, trees: Iterable[MappingNode], problems: list[Problem]) -> CubesAndRoles:
+    def _link_cubes(
+        self, trees: Iterable[MappingNode], problems: list[Problem]
+    ) -> tuple[CubesAndRoles, dict[str, Facts]]:
         read = (self._cube_specs.find(tree, {}, problems) for tree in trees)
-        specs = [spec for spec in read if spec is not None]
+        specs = [item for item in read if item is not None]
         names: dict[str, CubeNames] = {}
-        for spec in specs:
-            found, known = self._names.find(spec, {}, []), self._known_names.get(spec.name)
+        for spec, found in specs:
+            known = self._known_names.get(spec.name)
             # A cube whose names are as they were needs nobody else to be linked again.
             names[spec.name] = known if known is not None and known == found else found
         self._known_names = names
-        return add_roles({spec.name: self._cubes.find(spec, names, problems) for spec in specs})
+        linked = {spec.name: self._cubes.find(spec, names, problems) for spec, _ in specs}
+        facts = {name: found for name, (_, found) in linked.items()}
+        return add_roles({name: cube for name, (cube, _) in linked.items()}), facts
 
     def _link_views(
         self, trees: Iterable[MappingNode], cubes: CubesAndRoles, problems: list[Problem]
@@ -117,16 +118,16 @@ class Linker:
 
 def _read_cube(
     node: MappingNode, _: Mapping[str, Cube], problems: list[Problem]
-) -> CubeSpec | None:
-    return read_cube(node, problems)
+) -> tuple[CubeSpec, CubeNames] | None:
+    spec = read_cube(node, problems)
+    return None if spec is None else (spec, list_names(spec))
 
 
-def _list_names(spec: CubeSpec, _: Mapping[str, Cube], __: list[Problem]) -> CubeNames:
-    return list_names(spec)
-
-
-def _list_facts(cube: Cube, _: Mapping[str, Cube], __: list[Problem]) -> Facts:
-    return list_facts(cube)
+def _link_cube(
+    spec: CubeSpec, names: Mapping[str, CubeNames], problems: list[Problem], dialect: str
+) -> tuple[Cube, Facts]:
+    cube = link_cube(spec, names, problems, dialect)
+    return cube, list_facts(cube)
 
 
 def _read_view(

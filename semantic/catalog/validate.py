@@ -160,7 +160,9 @@ def find_cycles(model: Model) -> Iterator[Problem]:
             for member, named in facts.references.items():
                 references[member] = tuple(_in_base(model, name) for name in named)
     done: set[str] = set()
-    for start in references:
+    for start, named in references.items():
+        if references.keys().isdisjoint(named):
+            continue  # what it names, names nothing: the usual case
         cycle = _find_cycle(start, references, done)
         if cycle is not None:
             owner, _, member = cycle[0].partition(".")
