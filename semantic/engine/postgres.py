@@ -6,6 +6,7 @@ The state of an answer says so.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ import psycopg
 import pyarrow as pa
 
 from semantic.compile.compiled import CompiledQuery
-from semantic.compile.dialect import POSTGRES, Dialect
+from semantic.compile.dialect import POSTGRES, Dialect, Parameter
 from semantic.engine.deadline import Watch, Watchdog
 from semantic.engine.pool import Connection, Pool
 from semantic.engine.postgres_values import make_table
@@ -26,6 +27,7 @@ from semantic.query.bound import BoundQuery
 from semantic.snapshot import UNCHECKED
 
 CONNECTIONS: Final = 4
+_PLACEHOLDER: Final = re.compile(r"\$([0-9]+)")
 
 
 class PostgresEngine:
@@ -61,14 +63,16 @@ class PostgresEngine:
         started = time.perf_counter()
         if cancelled is not None and cancelled.is_set():
             raise was_cancelled()
-        with self._pool.lend(self._timeout, cancelled) as lease:
+        with (
+            self._pool.lend(self._timeout, cancelled) as lease,
             # The time counts from here: opening a connection has its own limit.
-            with self._watchdog.watch(lease, self._timeout, cancelled) as watch:
-                try:
-                    table, read_at = _read(lease.connection, compiled, self._timeout)
-                    total = _count(lease.connection, compiled)
-                except psycopg.Error as failed:
-                    raise self._explain(failed, watch) from failed
+            self._watchdog.watch(lease, self._timeout, cancelled) as watch,
+        ):
+            try:
+                table, read_at = _read(lease.connection, compiled, self._timeout)
+                total = _count(lease.connection, compiled)
+            except psycopg.Error as failed:
+                raise self._explain(failed, watch) from failed
         table, truncated = cut(table, bound)
         return Result(
             query=bound.query,
@@ -137,7 +141,7 @@ def _read(
     ).fetchone()
     cursor = psycopg.RawCursor(connection)
     # The model's SQL and placeholders; values are bound.
-    cursor.execute(compiled.sql.encode(), compiled.values)
+    cursor.execute(compiled.sql.encode(), _values(compiled.sql, compiled.values))
     rows: list[tuple[Any, ...]] = cursor.fetchall()
     oids = [item.type_code for item in cursor.description or ()]
     names = [column.name for column in compiled.columns]
@@ -148,11 +152,21 @@ def _count(connection: Connection, compiled: CompiledQuery) -> int | None:
     if compiled.total is None:
         return None
     cursor = psycopg.RawCursor(connection)
-    cursor.execute(compiled.total.encode(), compiled.values)
+    cursor.execute(compiled.total.encode(), _values(compiled.total, compiled.values))
     row = cursor.fetchone()
     if row is None:
         raise EngineError("the count returned no row")
     return int(row[0])
+
+
+def _values(sql: str, values: tuple[Parameter, ...]) -> list[Parameter]:
+    """Return the values, those that stand nowhere in the SQL as zeros.
+
+    A text gets its type from where it stands, and PostgreSQL refuses one that it finds no type for.
+    Some do not stand in the count of all rows; others were bound for SQL that was not taken.
+    """
+    used = {int(number) for number in _PLACEHOLDER.findall(sql)}
+    return [value if number in used else 0 for number, value in enumerate(values, start=1)]
 
 
 def _state(read_at: datetime) -> AnswerState:

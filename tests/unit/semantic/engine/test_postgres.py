@@ -15,7 +15,8 @@ import pyarrow as pa
 import pytest
 
 from semantic.catalog.load import ModelLoader
-from semantic.engine.postgres import PostgresEngine
+from semantic.compile.compiled import CompiledQuery
+from semantic.engine.postgres import PostgresEngine, _values
 from semantic.engine.postgres_values import make_table
 from semantic.engine.query_engine import QueryEngine
 from semantic.engine.result import Result
@@ -319,3 +320,31 @@ def test_numerics_are_as_narrow_as_they_are_exact(
     column = make_table(["n"], [numeric], rows).column("n")
     assert column.type == type_
     assert column.to_pylist() == expected
+
+
+def test_one_value_is_read_as_each_column_wants_it(layer: SemanticLayer) -> None:
+    """A uuid and a text are compared with the same value, in the answer and in the count."""
+    value = "00000000-0000-0000-0000-000000000002"
+    either = [
+        {"member": "orders.reference", "operator": "equals", "values": [value]},
+        {"member": "orders.details", "operator": "contains", "values": [value, '"a"']},
+    ]
+    found = ask(layer, dimensions=["orders.id"], filters=[{"or": either}], total=True)
+    assert sorted(found.table.column(0).to_pylist()) == [1, 2]
+    assert found.total == 2
+
+
+def test_a_value_that_stands_nowhere_in_the_sql_is_no_error(address: str) -> None:
+    """PostgreSQL finds no type for such a text; the count of all rows may leave some out."""
+    compiled = CompiledQuery(
+        sql="SELECT CAST($1 AS text) || $3 AS x WHERE CAST($4 AS integer) = 7",
+        values=("a", "unused", "b", 7),
+        columns=(),
+        tables=(),
+        total="SELECT count(*) FROM (SELECT 1 WHERE CAST($4 AS integer) = 7) AS t",
+    )
+    with psycopg.connect(address) as connection:
+        for sql, expected in ((compiled.sql, ("ab",)), (compiled.total or "", (1,))):
+            cursor = psycopg.RawCursor(connection)
+            cursor.execute(sql.encode(), _values(sql, compiled.values))
+            assert cursor.fetchone() == expected
