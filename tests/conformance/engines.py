@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -107,21 +105,24 @@ class Engines:
         return Engine(Path(folder), memory_limit="1GB", timeout_seconds=60)
 
     def _open_postgres(self, found: CaseSet) -> QueryEngine:
-        server = start_postgres()
-        name = f"cases_{next(_NUMBERS)}"
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        address = f"{server.rpartition('/')[0]}/{name}"
-        with psycopg.connect(address, autocommit=True) as connection:
-            connection.execute(found.seed("postgres").encode())
+        address = make_database(found.seed("postgres"))
         return PostgresEngine(address, timeout_seconds=60, connections=1)
 
 
+def make_database(seed: str) -> str:
+    """Make a database on the server of this run, fill it, and return its address."""
+    server = start_postgres()
+    name = f"cases_{next(_NUMBERS)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    address = f"{server.rpartition('/')[0]}/{name}"
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute(seed.encode())
+    return address
+
+
 def _load(text: str, engine: EngineName) -> Catalog | DucatError:
-    options: dict[str, Any] = {}
-    if "dialect" in inspect.signature(load_catalog_from_text).parameters:
-        options["dialect"] = engine
     try:
-        return load_catalog_from_text({"model.yml": text}, **options)
+        return load_catalog_from_text({"model.yml": text}, dialect=engine)
     except DucatError as refused:
         return refused
