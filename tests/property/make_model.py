@@ -51,7 +51,7 @@ def make_world(random: Random) -> World:
         if link.parent == link.child:
             cubes[f"{link.parent}_over"] = Cube(f"{link.parent}_over", f"t_{link.parent}")
     for name, cube in cubes.items():
-        where = make_condition(random, name, ()) if random.random() < 0.15 else None
+        where = make_condition(random, name, ()) if random.random() < 0.1 else None
         bare = None if where is None else _bare(where)
         dimensions = tuple(_plain_dimensions(random, name, schema.keys[cube.table[2:]]))
         cubes[name] = dataclasses.replace(cube, where=bare, dimensions=dimensions)
@@ -113,7 +113,7 @@ def _declare(random: Random, cubes: dict[str, Cube], link: Link) -> None:
                 right = Member(parent, key)
             pair = [Column(link.child, column), right]
             equal.append(call("=", *(pair if own == link.child else reversed(pair))))
-        if random.random() < 0.1:
+        if random.random() < 0.07:
             equal.append(Column(target, "flag"))
         on = equal[0] if len(equal) == 1 else call("and", *equal)
         joins = (*cubes[own].joins, Join(target, kind, on))

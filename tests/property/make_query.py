@@ -9,7 +9,7 @@ from random import Random
 from typing import Final
 
 from tests.property.make_schema import KINDS, LABELS, make_day, make_moment
-from tests.property.model import Dimension, DimensionType, Measure, Place, Segment, World
+from tests.property.model import Cube, Dimension, DimensionType, Measure, Place, Segment, World
 from tests.property.queries import Asked, Compares, Filter, Nested, Timed, members_in
 from tests.property.times import GRANULARITIES
 
@@ -39,7 +39,7 @@ def _pool(random: Random, world: World) -> Pool:
     """Return the members that the query chooses from."""
     if world.views and random.random() < 0.3:
         return {name: place for name, place in world.places.items() if name.startswith("sight.")}
-    root = random.choice(world.cubes).name
+    root = max(random.sample(world.cubes, min(2, len(world.cubes))), key=_reach).name
     cubes = [root]
     for cube in cubes:
         cubes += [join.target for join in world.cube[cube].joins if join.target not in cubes]
@@ -50,6 +50,10 @@ def _pool(random: Random, world: World) -> Pool:
         for name, place in world.places.items()
         if place.cube in cubes and not name.startswith("sight.")
     }
+
+
+def _reach(cube: Cube) -> int:
+    return len(cube.joins)
 
 
 def _make(random: Random, world: World, pool: Pool) -> Asked:
@@ -66,14 +70,26 @@ def _make(random: Random, world: World, pool: Pool) -> Asked:
         measures = [name for name in measures if pool[name].cube == chosen]
     asked = Asked(
         measures=_sample(random, measures, (2, 5, 3, 2)),
-        dimensions=_sample(random, dimensions, (3, 4, 3, 1)),
-        times=tuple(_make_time(random, name) for name in _sample(random, timed, (6, 3, 1))),
-        segments=_sample(random, segments, (8, 2)),
+        dimensions=_sample(random, _coarse(random, dimensions), (3, 5, 3, 1)),
+        times=tuple(_make_time(random, name) for name in _sample(random, timed, (9, 3, 1))),
+        segments=_sample(random, segments, (9, 1)),
         filters=_make_filters(random, pool, dimensions, [] if ungrouped else measures),
         timezone=random.choice(ZONES) if random.random() < 0.25 else "UTC",
         ungrouped=ungrouped,
     )
+    if random.random() < 0.4:
+        # Without conditions, so that there is more to count.
+        cut = tuple(Timed(item.member, random.choice(LONG)) for item in asked.times)
+        asked = dataclasses.replace(asked, filters=(), segments=(), times=cut)
     return _with_order(random, _suit_stages(random, pool, asked))
+
+
+def _coarse(random: Random, dimensions: list[str]) -> list[str]:
+    """Return, mostly, the dimensions whose groups hold several rows."""
+    if random.random() < 0.3:
+        return dimensions
+    few = ("kind", "flag", "label", "d0", "d1", "band")
+    return [name for name in dimensions if name.endswith(few)] or dimensions
 
 
 def _suit_stages(random: Random, pool: Pool, asked: Asked) -> Asked:
@@ -130,6 +146,8 @@ def _make_time(random: Random, name: str, units: Sequence[str] = GRANULARITIES) 
 
 
 def _make_range(random: Random) -> tuple[str, str]:
+    if random.random() < 0.5:
+        return "2023-12-31", "2024-03-31"
     first, second = sorted([make_day(random).isoformat(), make_day(random).isoformat()])
     if random.random() < 0.2:
         start, end = sorted([make_moment(random), make_moment(random)])
@@ -141,10 +159,10 @@ def _make_filters(
     random: Random, pool: Pool, dimensions: list[str], measures: list[str]
 ) -> tuple[Filter, ...]:
     found: list[Filter] = []
-    for _ in range(random.choices((0, 1, 2, 3), (4, 4, 2, 1))[0]):
+    for _ in range(random.choices((0, 1, 2, 3), (10, 7, 2, 1))[0]):
         found.append(_nest(random, pool, dimensions, 2))  # noqa: PERF401 -- each is drawn anew
     usable = [name for name in measures if _comparable(pool[name])]
-    if usable and random.random() < 0.2:
+    if usable and random.random() < 0.15:
         found.append(_nest(random, pool, usable, 1))
     random.shuffle(found)
     return tuple(found)
@@ -156,9 +174,9 @@ def _comparable(place: Place) -> bool:
 
 
 def _nest(random: Random, pool: Pool, names: list[str], depth: int) -> Filter:
-    if depth and random.random() < 0.25:
+    if depth and random.random() < 0.3:
         parts = tuple(_nest(random, pool, names, depth - 1) for _ in range(random.randrange(1, 4)))
-        return Nested(random.choice(("and", "or")), parts)
+        return Nested(random.choice(("and", "or", "or")), parts)
     name = random.choice(names)
     place = pool[name]
     if isinstance(place.item, Dimension):
@@ -178,7 +196,7 @@ def make_filter(random: Random, name: str, type_: DimensionType) -> Compares:
             return Compares(
                 name,
                 random.choice(_EQUALS + _TEXTS),
-                _values(random, [*LABELS, *KINDS, "none", "%", "_", "low"]),
+                _values(random, ["a", "b", *LABELS, *KINDS, "none", "%", "_", "low"]),
             )
         case "number":
             numbers = ["-1", "0", "1", "2", "3", "0.25", "1.25", "5", "2.0"]
@@ -226,7 +244,7 @@ def _with_order(random: Random, asked: Asked) -> Asked:
     if columns and random.random() < 0.5:
         chosen = _sample(random, list(dict.fromkeys(columns)), (1, 3, 2, 1))
         order = tuple((name, random.random() < 0.5) for name in chosen)
-    limit = random.choice((0, 1, 2, 3, 5)) if random.random() < 0.25 else None
+    limit = random.choice((0, 1, 2, 2, 3, 3, 5, 5)) if random.random() < 0.25 else None
     offset = random.choice((1, 2)) if random.random() < 0.12 else 0
     return Asked(
         asked.measures, asked.dimensions, asked.times, asked.filters, asked.segments, order,

@@ -89,12 +89,12 @@ def _key_columns(kind: Kind) -> tuple[str, ...]:
 
 
 def _key_values(random: Random, kind: Kind) -> list[tuple[Value, ...]]:
-    count = random.choices((0, 1, 2, 3, 4, 5), (1, 1, 2, 3, 3, 2))[0]
+    count = random.choices((0, 1, 3, 4, 5, 6, 7), (1, 2, 4, 8, 8, 6, 4))[0]
     match kind:
         case "one":
-            return [(number,) for number in random.sample(range(1, 8), count)]
+            return [(number,) for number in random.sample(range(1, 9), count)]
         case "two":
-            every = [(number, text) for number in (1, 2, 3) for text in ("p", "q")]
+            every = [(number, text) for number in (1, 2, 3, 4) for text in ("p", "q")]
             return list(random.sample(every, count))
         case "none":
             return [()] * count
@@ -102,7 +102,7 @@ def _key_values(random: Random, kind: Kind) -> list[tuple[Value, ...]]:
 
 def _link(random: Random, child: str, parent: str, key: tuple[str, ...]) -> Link:
     columns = tuple((f"{parent}_{name}", name) for name in key)
-    return Link(child, parent, columns, single=random.random() < 0.2)
+    return Link(child, parent, columns, single=random.random() < 0.15)
 
 
 def _table(
@@ -131,7 +131,7 @@ def _table(
             rows[index] = (*rows[index][:-width], *rows[index - 1][-width:])
     if not key and rows and random.random() < 0.5:
         rows += [row for row in rows if row is not rows[0] or not any(link.single for link in mine)]
-        rows = rows[:6] if not any(link.single for link in mine) else rows[:count]
+        rows = rows[:8] if not any(link.single for link in mine) else rows[:count]
     return Table(f"t_{name}", tuple(columns), tuple(rows))
 
 
@@ -146,12 +146,12 @@ def _pointers(
     nothing = (None,) * width
     orphan: tuple[Value, ...] = (9, "z")[:width]
     found: list[tuple[Value, ...]] = []
-    left = [*targets, orphan]
+    left = [*targets, orphan] if link.single else [*targets, *targets[:2], orphan]
     for _ in range(count):
-        if not left or random.random() < 0.15:
+        if not left or random.random() < 0.1:
             found.append(nothing)
             continue
-        chosen = random.choice(left) if random.random() < 0.9 else left[-1]
+        chosen = random.choice(left) if random.random() < 0.95 else left[-1]
         found.append(chosen)
         if link.single:
             left.remove(chosen)
@@ -160,11 +160,11 @@ def _pointers(
 
 def _plain_values(random: Random) -> tuple[Value, ...]:
     return (
-        random.choice(LABELS),
+        random.choice(("a", "a", "b", *LABELS)),
         random.choice(KINDS),
-        random.choice((None, -1, 0, 1, 2, 3, 5)),
-        random.choice((None, *(Decimal(number) / 4 for number in (-6, 0, 1, 5, 10, 50)))),
-        random.choice((None, True, False)),
+        random.choice((None, -1, 0, 1, 2, 3, 5, 7)),
+        random.choice((None, *(Decimal(number) / 4 for number in (-6, 1, 5, 10, 50, 70)))),
+        random.choice((None, True, True, False)),
         random.choice((None, make_moment(random), make_moment(random), make_moment(random))),
         random.choice((None, make_day(random), make_day(random), make_day(random))),
     )
