@@ -173,7 +173,7 @@ class Evaluator:
             found.append(Aggregate(item.rows, frame.keys, typed, distinct=True))
         for leaf in item.distinct:
             if not is_typed(leaf):
-                _, own = self._finder.find(leaf, Frame(()))
+                own = self._finder.find_own(leaf)
                 if own.multiplying:
                     raise UnsafeAggregationError(
                         f"{leaf.cube}.{leaf.name} reads joined rows that repeat its own",

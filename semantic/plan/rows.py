@@ -70,6 +70,11 @@ class RowFinder:
         tree = self._grow(needed, frame, conditions)
         return tree, self._make_rows(tree.root, tree, frame, conditions, measures)
 
+    def find_own(self, measure: Measure) -> Rows:
+        """Return the rows of a measure's cube with what its SQL reads, and nothing else."""
+        tree = self._grow(reach_of(self._catalog, measure), Frame(()), ())
+        return self._make_rows(measure.cube, tree, Frame(()), (), (measure,))
+
     def from_root(self, tree: JoinTree, frame: Frame, rows: Rows) -> Rows:
         """Return the rows of the same tree that start at its root."""
         return self._make_rows(tree.root, tree, frame, rows.conditions, ())
