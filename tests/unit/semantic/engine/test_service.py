@@ -11,7 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from semantic.engine.execute import Engine
 from semantic.engine.result import Result
+from semantic.engine.served import ServedDatabase
 from semantic.errors import (
     EngineError,
     ModelError,
@@ -94,12 +96,17 @@ def test_columns_are_named_and_typed(layer: SemanticLayer) -> None:
     }
 
 
+def get_served(layer: SemanticLayer) -> ServedDatabase:
+    assert isinstance(layer._engine, Engine)
+    return layer._engine._served
+
+
 def test_new_tables_are_served_at_once_and_old_ones_to_the_end(
     layer: SemanticLayer, tmp_path: Path
 ) -> None:
     assert count_rows(layer) == 20_000
     first = layer.state().snapshot
-    with layer._engine._served.session() as session:
+    with get_served(layer).session() as session:
         publish(tmp_path / "serving", SEED.format(count=3), version=2)
         assert count_rows(layer) == 3
         assert layer.state().snapshot != first
@@ -215,7 +222,7 @@ def test_stages_that_repeat_a_join_are_answered_right(tmp_path: Path) -> None:
     layer = open_layer(tmp_path, CHAIN, CHAIN_SEED)
     result = ask(layer, "orders.count", "clerks.total", dimensions=["lines.label"])
     assert [tuple(row.values()) for row in result.table.to_pylist()] == [(None, 1, None)]
-    with layer._engine._served.session() as session:
+    with get_served(layer).session() as session:
         row = session.connection.execute("SELECT current_setting('disabled_optimizers')").fetchone()
     assert row == ("common_subplan",)
     layer.close()
