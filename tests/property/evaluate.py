@@ -6,6 +6,7 @@ no answer. `Answer.refusable` holds the codes with which refusing is right altho
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -56,6 +57,7 @@ class Evaluator:
         self.frame, self.having = frame_of(world, asked)
         self.facts = Facts(world, asked.timezone, self.evaluate)
         self.stages = Stages(world, self.facts, self.frame, self.evaluate)
+        self.facts.others = all_leaves(world, [place for _, place in self._measures()])
 
     def answer(self) -> Answer:
         """Return the rows of the query."""
@@ -180,3 +182,16 @@ def split(world: World, measures: Sequence[Place]) -> tuple[list[Place], list[Pl
                 for found in theirs:
                     mine.setdefault((found.cube, found.item.name), found)
     return list(leaves.values()), list(staged.values())
+
+
+def all_leaves(world: World, measures: Sequence[Place]) -> list[Place]:
+    """Return the measures that rows are read for, those inside of stages too."""
+    leaves, staged = split(world, measures)
+    for place in staged:
+        item = measure_of(place)
+        if item.window is not None:
+            leaves.append(dataclasses.replace(place, item=dataclasses.replace(item, window=None)))
+        else:
+            below = [Place(cube, found, (cube,)) for cube, found in measures_below(world, item)]
+            leaves += all_leaves(world, below)
+    return leaves

@@ -54,6 +54,7 @@ class Facts:
         self.timezone = timezone
         self.refusable: set[str] = set()
         self.frame = Frame()
+        self.others: list[Place] = []
         self._evaluate = evaluate
         self._depth = 0
         self._joins = {
@@ -106,6 +107,7 @@ class Facts:
         Where it has none, another measure's cube may be the root; where it has none even so, a
         condition that only other facts know holds for those only (rule 4).
         """
+        leaves = leaves if self._depth else self.others
         tree = self._try_tree(frame, leaf, leaves)
         if tree is not None:
             return tree, frame
