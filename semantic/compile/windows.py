@@ -155,21 +155,11 @@ def _bounds(writer: Writer, roll: Roll) -> tuple[list[str], list[str]]:
             [f"_b._t >= {lower}"] if lower else [],
             [f"_b._t < {upper}"] if upper else [],
         )
-    add = writer.dialect.add
-    last = add("_w._end", _MILLISECOND, -1)
-    found_lower: list[str] = []
-    if window.trailing is None:
-        found_lower = ["_b._t >= _w._start"]
-    elif window.trailing != "unbounded":
-        edge = _edge(writer, last, window.trailing, -1)
-        found_lower = [f"_b._t >= {add(edge or last, _MILLISECOND, 1)}"]
-    found_upper: list[str] = []
-    if window.leading is None:
-        found_upper = ["_b._t < _w._end"]
-    elif window.leading != "unbounded":
-        edge = _edge(writer, last, window.leading, 1)
-        found_upper = [f"_b._t < {add(edge or last, _MILLISECOND, 1)}"]
-    return found_lower, found_upper
+    lower = _edge(
+        writer, "_w._start" if window.trailing is None else "_w._end", window.trailing, -1
+    )
+    upper = _edge(writer, "_w._end", window.leading, 1)
+    return ([f"_b._t >= {lower}"] if lower else [], [f"_b._t < {upper}"] if upper else [])
 
 
 def _edge(writer: Writer, anchor: str, text: str | None, sign: int) -> str | None:

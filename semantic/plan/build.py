@@ -49,6 +49,11 @@ def build(catalog: Catalog, bound: BoundQuery) -> Plan:
         source = _ungrouped(evaluator.finder, frame, tuple(leaves.values()))
     else:
         source = evaluator.evaluate(frame, asked)
+    for way in evaluator.finder.unfollowed:
+        raise UnsupportedError(
+            f"the join hint {' -> '.join(way)} leads to nothing that the query asks for",
+            suggestion="leave it out, or ask for members of both of its ends",
+        )
     return Plan(
         source=source,
         columns=bound.columns,

@@ -1,15 +1,15 @@
 """Rolling windows: periods of a time dimension, and for each the rows that its window sees.
 
-A window is measured as Cube measures it: in milliseconds, a period ending one before the next one
-begins. `trailing: 7 day` at the end of a day sees what is later than that last millisecond minus
-7 days. For rows of any precision this is the half-open [end - 1 ms - 7 days + 1 ms, end).
+A window is half-open and measured from the period's end (or start): `trailing: 7 day` at the end of
+a day sees that day and the six before. Months are the calendar's: `trailing: 2 quarter` at the end
+of June sees what there is since the first of January. (Cube counts from a period's last millisecond
+and sees the 31st of December too.)
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable
-from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from semantic.catalog.catalog import Catalog, Measure, RollingWindow
@@ -23,7 +23,6 @@ from semantic.query.dates import Instant, move_instant
 from semantic.spec.intervals import UNITS, parse_interval
 
 Evaluate = Callable[[Frame, Iterable[Measure]], Relation]
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Windows:
@@ -134,8 +133,8 @@ class Windows:
                 start = move_instant(start, {}, zone, floor=window.granularity)
             return dataclasses.replace(item, start=start)
         anchor = start if window.offset == "start" else end
-        lower = _moved(anchor, window.trailing, -1, zone, window.offset)
-        upper = _moved(anchor, window.leading, 1, zone, window.offset)
+        lower = _moved(anchor, window.trailing, -1, zone)
+        upper = _moved(anchor, window.leading, 1, zone)
         if window.trailing == "unbounded":
             lower = None
         elif window.trailing is None:
@@ -147,17 +146,11 @@ class Windows:
         return dataclasses.replace(item, start=lower, end=upper)
 
 
-def _moved(
-    anchor: Instant | None, text: str | None, sign: int, zone: ZoneInfo, offset: str
-) -> Instant | None:
+def _moved(anchor: Instant | None, text: str | None, sign: int, zone: ZoneInfo) -> Instant | None:
     if anchor is None or text is None or text == "unbounded":
         return anchor
     parts = {unit: sign * amount for unit, amount in (parse_interval(text) or {}).items()}
-    if offset == "start":
-        return move_instant(anchor, parts, zone)
-    last = Instant(anchor.local - _MILLISECOND, anchor.utc - _MILLISECOND)
-    found = move_instant(last, parts, zone)
-    return Instant(found.local + _MILLISECOND, found.utc + _MILLISECOND)
+    return move_instant(anchor, parts, zone)
 
 
 def _reads_rows(catalog: Catalog, measure: Measure) -> bool:

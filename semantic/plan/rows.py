@@ -35,7 +35,7 @@ Attach = Callable[[Dimension, Frame], Attachment]
 class RowFinder:
     """Finds rows for one query. `attach` makes the relations of computed dimensions."""
 
-    __slots__ = ("_attach", "_catalog", "_paths", "_ways", "others")
+    __slots__ = ("_attach", "_catalog", "_paths", "_ways", "followed", "others")
 
     def __init__(
         self,
@@ -46,9 +46,15 @@ class RowFinder:
     ) -> None:
         self._catalog = catalog
         self._attach = attach
-        self._ways = tuple(ways)
+        self._ways = _chain(ways)
+        self.followed: set[tuple[str, ...]] = set()
         self.others: tuple[Measure, ...] = ()  # asked in the same evaluation
         self._paths = paths
+
+    @property
+    def unfollowed(self) -> tuple[tuple[str, ...], ...]:
+        """The join hints that no tree had a use for."""
+        return tuple(way for way in self._ways if way not in self.followed)
 
     def find(self, measure: Measure | None, frame: Frame) -> tuple[JoinTree, Rows]:
         """Return the tree from its root, and the rows of the measure's cube (or of the root).
@@ -170,8 +176,14 @@ class RowFinder:
         return found
 
     def _ways_for(self, needed: Reach) -> tuple[tuple[str, ...], ...]:
-        """Return the join hints of the query whose cubes are all needed."""
-        return tuple(way for way in self._ways if set(way) <= set(needed.cubes))
+        """Return the join hints of the query, each from its first to its last needed cube."""
+        found: list[tuple[str, ...]] = []
+        for way in self._ways:
+            places = [index for index, cube in enumerate(way) if cube in needed.cubes]
+            if len(places) > 1:
+                found.append(way[places[0] : places[-1] + 1])
+                self.followed.add(way)
+        return tuple(found)
 
     def _granularity_reach(self, key: GroupKey) -> Reach:
         found = Reach()
@@ -241,6 +253,17 @@ class RowFinder:
             frame.shifts,
             _unique(switches),
         )
+
+
+def _chain(ways: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    """Return join hints put end to end: Cube sends [a, b], [b, c] for a way from a to c."""
+    found: list[tuple[str, ...]] = []
+    for way in ways:
+        if found and way and found[-1][-1] == way[0]:
+            found[-1] = (*found[-1], *way[1:])
+        elif way:
+            found.append(way)
+    return tuple(found)
 
 
 def _prune(tree: JoinTree, needed: frozenset[str]) -> JoinTree:
