@@ -94,6 +94,7 @@ def query(
         serving=chosen.serving_path,
         memory_limit=chosen.memory_limit,
         timeout_seconds=chosen.query_timeout_seconds,
+        strict_joins=chosen.strict_joins,
     )
     try:
         context = SecurityContext(user=user, groups=groups)

@@ -84,6 +84,7 @@ def run_server(
         serving=settings.serving_path,
         memory_limit=settings.memory_limit,
         timeout_seconds=settings.query_timeout_seconds,
+        strict_joins=settings.strict_joins,
     )
     try:
         gateway = Gateway(layer, settings, secret=secret)

@@ -83,7 +83,11 @@ def explain(ctx: click.Context, query_json: str, *, as_json: bool) -> None:
             f"the query is not JSON: {invalid}",
             suggestion="""write '{"measures": ["flights.count"]}', or - to read standard input""",
         ) from invalid
-    layer = SemanticLayer.open(Project.open(settings.project), serving=settings.serving_path)
+    layer = SemanticLayer.open(
+        Project.open(settings.project),
+        serving=settings.serving_path,
+        strict_joins=settings.strict_joins,
+    )
     try:
         found = layer.explain(parse_json(document), SecurityContext(), now=datetime.now(UTC))
     finally:

@@ -47,15 +47,17 @@ class SemanticLayer:
         serving: Path,
         memory_limit: str = "4GB",
         timeout_seconds: float = 60.0,
+        strict_joins: bool = False,
     ) -> SemanticLayer:
         """Return the layer of a project's model over the tables in `serving`.
 
-        The tables need not be there yet; each query looks for what is in service.
+        The tables need not be there yet; each query looks for what is in service. With
+        `strict_joins` a model in which joins lead to a cube in several ways is not usable.
 
         Raises:
             ModelError: the model is not usable.
         """
-        loader = ModelLoader(project.model)
+        loader = ModelLoader(project.model, strict_joins=strict_joins)
         engine = Engine(serving, memory_limit=memory_limit, timeout_seconds=timeout_seconds)
         try:
             return cls(loader, engine)
