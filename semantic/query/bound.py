@@ -24,8 +24,10 @@ Comparator = Literal[">", ">=", "<", "<="]
 
 @dataclass(frozen=True, slots=True)
 class DimensionUse:
-    """A cube's dimension. `path` leads from a view's root (or the first cube that the caller wrote)
-    to its cube, roles by their names; or it is that cube alone, and the shortest joins are meant.
+    """A cube's dimension.
+
+    `path` leads from a view's root (or the first cube that the caller wrote) to its cube, roles by
+    their names; or it is that cube alone, and the shortest joins are meant.
     """
 
     dimension: Dimension

@@ -130,7 +130,7 @@ def test_what_people_read_is_kept() -> None:
         ("type: number, sql: '{total}', grain: {include: [status]}", {"missing_key"}),
         (f"{STAGE}, grain: {{include: [count]}}", {"invalid_reference"}),
         (f"{STAGE}, reduce_by: [big]", {"invalid_reference"}),
-        (f"{STAGE}, reduce_by: [statu]", {"unknown_reference"}),
+        (f"{STAGE}, reduce_by: [stattus]", {"unknown_reference"}),
         (f"{STAGE}, group_by: [status], grain: {{}}", {"conflicting_keys"}),
         (f"{STAGE}, grain: {{keep_only: [status], exclude: [at]}}", {"conflicting_keys"}),
         (
