@@ -71,18 +71,29 @@ class SupersetSite:
 
     def command(self, port: int, *, host: str = "127.0.0.1", workers: int = 2) -> list[str]:
         """Return the command that serves Superset in the foreground; ready when HEALTH is 200."""
-        return [
-            str(self.environment / "bin" / "gunicorn"),
-            f"--bind={host}:{port}",
-            f"--workers={workers}",
-            "--worker-class=gthread",
-            "--threads=8",
-            "--timeout=120",
-            "--graceful-timeout=5",
-            "--limit-request-line=0",
-            "--limit-request-field_size=0",
-            "superset.app:create_app()",
-        ]
+        program, *words = serve_command(host, str(port), workers=workers)
+        return [str(self.environment / "bin" / program), *words]
+
+
+def serve_command(host: str, port: str, *, workers: int = 2) -> tuple[str, ...]:
+    """Return the command that serves Superset, its program by name: for a PATH or an image.
+
+    Start it in Superset's own folder: gunicorn imports from where it stands.
+    """
+    return (
+        "gunicorn",
+        f"--bind={host}:{port}",
+        f"--workers={workers}",
+        "--worker-class=gthread",
+        "--threads=8",
+        "--timeout=120",
+        # Less than the ten seconds that Docker waits between asking and killing.
+        "--graceful-timeout=5",
+        # Charts put their whole query into the address: Superset needs both limits off.
+        "--limit-request-line=0",
+        "--limit-request-field_size=0",
+        "superset.app:create_app()",
+    )
 
 
 def prepare(

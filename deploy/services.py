@@ -27,6 +27,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from dashboards.superset_process import serve_command
 from semantic.errors import InternalError
 
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
@@ -38,13 +39,14 @@ class Service:
 
     `command` is an argument list (no shell); `environment` what it must find there, besides what
     the operating system gives; `health` the path that answers 200 on `http://{host}:{port}` when
-    the service can do its work.
+    the service can do its work; `folder` is where it works.
     """
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
     health: str
+    folder: str = "{project}"
 
     def fill(self, values: Mapping[str, str]) -> Service:
         """Return the service with each placeholder replaced by its value.
@@ -62,13 +64,14 @@ class Service:
                 self,
                 command=tuple(put(part) for part in self.command),
                 environment={name: put(value) for name, value in self.environment.items()},
+                folder=put(self.folder),
             )
         except KeyError as missing:
             raise InternalError(f"service {self.name} has no value for {missing}") from missing
 
     def placeholders(self) -> frozenset[str]:
         """Return the names that `fill` needs."""
-        texts = (*self.command, *self.environment.values())
+        texts = (*self.command, *self.environment.values(), self.folder)
         return frozenset(name for text in texts for name in _PLACEHOLDER.findall(text))
 
 
@@ -132,18 +135,7 @@ FLOWS: Final = Service(
 
 SUPERSET: Final = Service(
     name="superset",
-    command=(
-        "gunicorn",
-        *("--workers", "2"),
-        *("--worker-class", "gthread"),
-        *("--threads", "8"),
-        *("--timeout", "120"),
-        *("--bind", "{host}:{port}"),
-        # Charts put their whole query into the address: Superset needs both limits off.
-        *("--limit-request-line", "0"),
-        *("--limit-request-field_size", "0"),
-        "superset.app:create_app()",
-    ),
+    command=serve_command("{host}", "{port}"),
     environment={
         "SUPERSET_HOME": "{superset_home}",
         "SUPERSET_CONFIG_PATH": "{project}/dashboards/superset_config.py",
@@ -157,6 +149,8 @@ SUPERSET: Final = Service(
         **NO_TELEMETRY,
     },
     health="/health",
+    # gunicorn imports from where it stands: not from our folders.
+    folder="{superset_home}",
 )
 
 SERVICES: Final[tuple[Service, ...]] = (DUCAT, PREFECT_SERVER, FLOWS, SUPERSET)

@@ -67,10 +67,13 @@ def run(root: Path | None, pipelines: tuple[str, ...], as_json: bool) -> None:
     from flows.discovery import load_pipelines  # noqa: PLC0415
     from flows.orchestration.limits import ensure_limits  # noqa: PLC0415  (imports Prefect)
     from flows.orchestration.runs import run_pipeline  # noqa: PLC0415
+    from flows.orchestration.server import log_without_tracebacks, require_server  # noqa: PLC0415
 
     settings, project = _open(root)
     found = load_pipelines(project)
+    require_server()
     ensure_limits(found)
+    log_without_tracebacks()
     for name in pipelines or tuple(pipeline.name for pipeline in found):
         run_pipeline(name)
     _print_snapshot(settings, as_json=as_json)
@@ -111,9 +114,13 @@ def backfill(
     from flows.discovery import load_pipelines  # noqa: PLC0415
     from flows.orchestration.limits import ensure_limits  # noqa: PLC0415
     from flows.orchestration.runs import run_pipeline  # noqa: PLC0415
+    from flows.orchestration.server import log_without_tracebacks, require_server  # noqa: PLC0415
 
     settings, project = _open(root)
-    ensure_limits(load_pipelines(project))
+    found = load_pipelines(project)
+    require_server()
+    ensure_limits(found)
+    log_without_tracebacks()
     console = Console(file=sys.stderr)
     with Progress(console=console, disable=not sys.stderr.isatty()) as progress:
         bar = progress.add_task(f"backfill {pipeline}", total=sum(map(len, chunks)))

@@ -29,7 +29,10 @@ class ContractError(QualityError):
         count = len(self.problems)
         noun = "problem" if count == 1 else "problems"
         lines = "\n".join(f"  {problem}" for problem in self.problems)
-        super().__init__(f"the contracts have {count} {noun}:\n{lines}")
+        super().__init__(
+            f"the contracts have {count} {noun}:\n{lines}",
+            suggestion="`ducat quality contracts --schema` prints what may stand in a contract",
+        )
 
 
 class CandidateError(QualityError):

@@ -34,6 +34,9 @@ table { border-collapse: collapse; margin: .5rem 0 1.5rem; width: 100% }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem; text-align: left;
   vertical-align: top; overflow-wrap: anywhere }
 code { font-size: 13px } small { opacity: .75 }
+h4, h5, h6 { font-size: 1.05rem; margin: 1.5rem 0 .3rem }
+ol.breadcrumb { display: flex; gap: .5rem; list-style: none; margin: 0; padding: 0 }
+.breadcrumb-item + .breadcrumb-item::before { content: "/"; margin-right: .5rem; opacity: .6 }
 .passed, .text-success { color: var(--good) } .failed, .text-danger { color: var(--bad) }
 .warning, .text-warning { color: var(--warn) }
 .fa-check-circle::before { content: "✓" } .fa-times::before { content: "✗" }

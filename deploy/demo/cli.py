@@ -83,7 +83,9 @@ def _with_platform(
     project = Project.open(read_settings(root).project)
     home = project.root / ".ducat" / "demo"
     empty_folder(home)
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: a shell without job control starts what is in the background deaf to it.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
     steps = Steps(Console(file=sys.stderr, highlight=False, soft_wrap=True))
     finished = False
     try:

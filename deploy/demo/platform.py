@@ -116,15 +116,15 @@ def start_platform(project: Path, home: Path, *, days: int, steps: Steps) -> Ite
             service: Service,
             port: int,
             extra: Mapping[str, str] | None = None,
-            folder: Path | None = None,
+            programs: Path | None = None,
         ) -> Process:
             filled = service.fill({**site.values, "port": str(port)})
-            program = (folder or Path(sys.executable).parent) / filled.command[0]
+            program = (programs or Path(sys.executable).parent) / filled.command[0]
             process = processes.start(
                 service.name,
                 (str(program), *filled.command[1:]),
                 environment=site.environment({**filled.environment, **(extra or {})}),
-                folder=project,
+                folder=Path(filled.folder),
                 log=site.logs / f"{service.name}.log",
             )
             stack.callback(processes.stop, process)
@@ -165,7 +165,7 @@ def start_platform(project: Path, home: Path, *, days: int, steps: Steps) -> Ite
                 SUPERSET,
                 superset_port,
                 {"SUPERSET_SECRET_KEY": superset_site.secret_key},
-                folder=superset_bin,
+                programs=superset_bin,
             )
             wait(superset, SUPERSET, superset_port, 180)
         with steps.step("dashboards", "published through the plug-in"):

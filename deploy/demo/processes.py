@@ -27,8 +27,12 @@ PR_SET_PDEATHSIG: Final = 1
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
-def _die_with_parent() -> None:
-    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+def die_with_parent(number: int = signal.SIGTERM) -> None:
+    """Let the kernel send this process a signal when the thread that started it dies.
+
+    For `preexec_fn`: after a change of user, which would undo it.
+    """
+    _LIBC.prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ def start(
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509  (one system call, no locks)
+                preexec_fn=die_with_parent,  # noqa: PLW1509  (one system call, no locks)
             )
         except FileNotFoundError as missing:
             raise ToolMissingError(

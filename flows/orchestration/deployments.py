@@ -7,14 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 from prefect import serve
-from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
 from prefect.flows import Flow
 from prefect.types.entrypoint import EntrypointType
 
-from flows.errors import OrchestratorError
 from flows.orchestration.automations import TAG, sync_automations
 from flows.orchestration.limits import ensure_limits
 from flows.orchestration.runs import (
@@ -24,6 +22,7 @@ from flows.orchestration.runs import (
     transform_pipeline,
     watch_freshness,
 )
+from flows.orchestration.server import require_address, require_server
 from flows.pipeline import Pipeline
 
 WATCH_CRON = "*/30 * * * *"
@@ -80,21 +79,10 @@ def serve_pipelines(pipelines: Sequence[Pipeline], alert_urls: Sequence[str]) ->
     """Register limits, alerts and deployments, then run what is due, until told to stop.
 
     Raises:
-        OrchestratorError: no Prefect server answers at `PREFECT_API_URL`.
+        OrchestratorError: `PREFECT_API_URL` is not set, or no Prefect server answers there.
     """
+    require_address()
     require_server()
     ensure_limits(pipelines)
     sync_automations(alert_urls, silence=timedelta(hours=2))
     serve(*describe_deployments(pipelines), limit=4, pause_on_shutdown=True)
-
-
-def require_server() -> None:
-    """Raise an error that says what to do unless a Prefect server answers."""
-    with get_client(sync_client=True) as client:
-        failure = client.api_healthcheck()
-        address = client.api_url
-    if failure is not None:
-        raise OrchestratorError(
-            f"no Prefect server answers at {address}: {failure}",
-            suggestion="start one with `prefect server start` and set PREFECT_API_URL",
-        )

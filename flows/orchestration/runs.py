@@ -237,15 +237,32 @@ def run_pipeline(pipeline: str, days: list[date] | None = None, *, fetch: bool =
     """Ingest, transform and publish one pipeline; return the id of the snapshot in service.
 
     A source that stopped does not keep the others out of service: the rest is published, and the
-    run then fails with the source's error.
+    run then fails with the source's error. When the rest cannot be published either, the run names
+    the source first: what is missing is the likely reason.
     """
-    ingested = ingest_pipeline(pipeline, return_state=True) if fetch else None
-    transform_pipeline(pipeline, days)
-    snapshot = publish_pipeline(pipeline, days)
-    if ingested is not None and not ingested.is_completed():
-        error = ingested.result(raise_on_failure=False)
-        raise error if isinstance(error, FlowError) else IngestFailedError(str(error))
+    stopped = _find_stopped(ingest_pipeline(pipeline, return_state=True)) if fetch else None
+    try:
+        transform_pipeline(pipeline, days)
+        snapshot = publish_pipeline(pipeline, days)
+    except FlowError as refused:
+        if stopped is None:
+            raise
+        raise IngestFailedError(
+            f"{stopped.message}; of the rest nothing was published: {refused.code}: "
+            f"{refused.message}",
+            suggestion=stopped.suggestion,
+        ) from refused
+    if stopped is not None:
+        raise stopped
     return snapshot
+
+
+def _find_stopped(ingested: State[Any]) -> FlowError | None:
+    """Return why ingestion failed, or None when it did not."""
+    if ingested.is_completed():
+        return None
+    error = ingested.result(raise_on_failure=False)
+    return error if isinstance(error, FlowError) else IngestFailedError(str(error))
 
 
 @flow(name="watch")

@@ -91,6 +91,7 @@ def test_compose_starts_each_service_as_the_demo_does(
     values = _values(service.name, _read_env(env_file))
     filled = service.fill(values)
     assert tuple(composed["command"]) == filled.command
+    assert composed.get("working_dir", "/project") == filled.folder
     given = {name: str(value) for name, value in composed["environment"].items()}
     assert {name: given.get(name) for name in filled.environment} == dict(filled.environment)
     probe = f"http://127.0.0.1:{values['port']}{service.health}"

@@ -27,6 +27,7 @@ def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         {
             "host": LOOPBACK,
             "port": str(port),
+            "project": str(ROOT),
             "home": str(home),
             "prefect_url": url,
             "prefect_database": f"sqlite+aiosqlite:///{home / 'prefect' / 'prefect.db'}",

@@ -3,32 +3,55 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import psycopg
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
+import pytest
 
+ROOT = Path(__file__).parents[5]
 DAYS = 12
 
 
-def test_it_plays_all_systems_and_leaves_no_process_behind(tmp_path: Path) -> None:
-    ready = tmp_path / "ready.json"
-    asked = ("--home", tmp_path / "home", "--days", DAYS, "--ready-file", ready)
+def _play(folder: Path, days: int) -> tuple[subprocess.Popen[bytes], dict[str, str]]:
+    """Start the program; return it and its variables when it is ready."""
+    ready = folder / "ready.json"
+    ready.unlink(missing_ok=True)
+    asked = ("--home", folder / "home", "--days", days, "--ready-file", ready)
     player = subprocess.Popen(
         [sys.executable, "-m", "deploy.demo.sources", *map(str, asked)],
+        env={**os.environ, "TMPDIR": str(folder)},
+        cwd=ROOT,
     )
+    deadline = time.monotonic() + 60
+    while not ready.exists():
+        assert player.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return player, json.loads(ready.read_text())
+
+
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A temporary folder that the database's own user may enter, as /tmp is."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+def test_it_plays_all_systems_and_leaves_no_process_and_no_folder_behind(temporary: Path) -> None:
+    player, urls = _play(temporary, DAYS)
     try:
-        deadline = time.monotonic() + 60
-        while not ready.exists() and time.monotonic() < deadline:
-            assert player.poll() is None
-            time.sleep(0.05)
-        urls = json.loads(ready.read_text())
         children = psutil.Process(player.pid).children(recursive=True)
         with psycopg.connect(urls["FLIGHTS_DATABASE_URL"]) as connection:
             counts = connection.execute(
@@ -45,6 +68,7 @@ def test_it_plays_all_systems_and_leaves_no_process_behind(tmp_path: Path) -> No
     assert (len(page["airports"]), page["total"]) == (5, 1458)
     assert children
     assert not [child for child in children if child.is_running()]
+    assert not list(temporary.glob("ducat-operations-*"))
 
     hours = sorted(Path(urls["FLIGHTS_WEATHER_URL"]).rglob("*.csv"))
     # The 1st begins at 01:00 of the three airports' clocks: 06:00 UTC.
@@ -62,3 +86,32 @@ def test_it_plays_all_systems_and_leaves_no_process_behind(tmp_path: Path) -> No
     }
     # 842, 943, 914, 915, 720, 832, 933, 899, 902, 932, 930, 690 flights of January 1 to 12.
     assert len(rows) == 10_452
+
+
+def test_a_killed_player_leaves_no_database_and_the_next_one_tidies_up(temporary: Path) -> None:
+    """`kill -9` while a client is connected: the server ends all the same; others are spared."""
+    living, address = _play(temporary, 2)
+    killed, urls = _play(temporary, 2)
+    try:
+        children = psutil.Process(killed.pid).children(recursive=True)
+        with psycopg.connect(urls["FLIGHTS_DATABASE_URL"]):
+            killed.kill()
+            killed.wait()
+            _, alive = psutil.wait_procs(children, timeout=20)
+        assert children
+        assert not alive
+        assert len(list(temporary.glob("ducat-operations-*"))) == 2
+
+        successor, urls = _play(temporary, 2)
+        try:
+            # The folder of the killed one is gone, that of the living one is not.
+            assert len(list(temporary.glob("ducat-operations-*"))) == 2
+            for each in (urls, address):
+                psycopg.connect(each["FLIGHTS_DATABASE_URL"]).close()
+        finally:
+            successor.terminate()
+            assert successor.wait(30) == 0
+    finally:
+        living.terminate()
+        assert living.wait(30) == 0
+    assert not list(temporary.glob("ducat-operations-*"))
