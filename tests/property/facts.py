@@ -80,6 +80,8 @@ class Facts:
             if len(place.path) > 1:
                 paths[place.path] = None
         tree = find_tree(self._joins, [*cubes, *hubs], list(paths))
+        if tree.doubtful:
+            self.refusable.add("ambiguous_join_path")
         return prune(tree, set(cubes)) if hubs else tree
 
     def _mentions(self, frame: Frame, measures: Sequence[Place]) -> list[Place]:
@@ -185,8 +187,6 @@ class Facts:
         Raises:
             Refused: it has no one value for each of its rows.
         """
-        if tree.doubtful:
-            self.refusable.add("ambiguous_join_path")
         steps = walk_from(tree, leaf.cube)
         cubes = list(cubes_of(self.world, leaf.cube, leaf.item))
         if (set(cubes) - {leaf.cube}) & cubes_beyond(steps):

