@@ -121,25 +121,24 @@ class _Statement:
                 key = GroupKey(use.dimension, use.path, column.granularity)
                 columns.append(scope.key(key))
             else:
-                text = self._row_value(scope, use.measure)
+                text = self._row_value(scope, plan.source.rows, use.measure)
                 columns.append(self._measure(scope, use.measure, text))
         return columns, f"{source}{scope.where()}", _Reader(scope, None)
 
-    def _row_value(self, scope: Scope, measure: Measure) -> str:
+    def _row_value(self, scope: Scope, rows: Rows, measure: Measure) -> str:
         """Return a measure of one row: counts are 1 where there is something to count, sums its value."""
         if (measure.cube, measure.name) in self._plan.calculated:
             if not isinstance(measure.sql, Expression):
                 raise InternalError(f"{measure.cube}.{measure.name} has no sql")
-            return f"({scope.expression(measure.sql, lambda item: self._row_value(scope, item))})"
-        if measure.type == "count":
-            keys = self._writer.catalog.cubes[measure.cube].primary_key
-            text = operand(scope, measure)
-            if measure.sql is None and keys:
-                return f"(CASE WHEN {scope.dimension(keys[0])} IS NOT NULL THEN {text} END)"
-            return f"(CASE WHEN {text} IS NOT NULL THEN 1 END)"
-        if measure.type in {"count_distinct", "count_distinct_approx"}:
-            return f"(CASE WHEN {operand(scope, measure)} IS NOT NULL THEN 1 END)"
-        return operand(scope, measure)
+            return f"({scope.expression(measure.sql, lambda item: self._row_value(scope, rows, item))})"
+        text = operand(scope, measure)
+        if measure.type in {"count", "count_distinct", "count_distinct_approx"}:
+            text = f"CASE WHEN {text} IS NOT NULL THEN 1 END"
+        keys = self._writer.catalog.cubes[measure.cube].primary_key
+        if keys and measure.cube != rows.cube:
+            # Where a join found no row there is no value, whatever the SQL makes of nulls.
+            text = f"CASE WHEN {scope.dimension(keys[0])} IS NOT NULL THEN {text} END"
+        return f"({text})"
 
     def _order(self, measure: _Reader) -> str:
         keys = []

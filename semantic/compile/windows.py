@@ -56,10 +56,18 @@ def write_roll(places: Places, writer: Writer, roll: Roll) -> str:
         else:
             text = f"_b.{others[key.name]}"
         listed.append(f"{text} AS {key_column(index)}")
-    listed.append(f"{_total(roll)} AS {value_column(0)}")
-    text = f"SELECT {', '.join(listed)} FROM {series} AS _w LEFT JOIN ({base}) AS _b ON {matching}"
-    groups = [str(index + 1) for index in range(len(roll.keys))]
-    return f"{text} GROUP BY {', '.join(groups)}"
+    groups = ", ".join(str(index + 1) for index in range(len(roll.keys)))
+    joined = f"FROM {series} AS _w LEFT JOIN ({base}) AS _b ON {matching}"
+    if not _is_repeated(roll):
+        listed.append(f"{_total(roll)} AS {value_column(0)}")
+        return f"SELECT {', '.join(listed)} {joined} GROUP BY {groups}"
+    # A row that joins repeat may meet several times of one window: there it counts once.
+    identity = [f"_b._p{index} AS _p{index}" for index in range(_key_length(writer, roll))]
+    seen = "CASE WHEN _b._t IS NOT NULL THEN 1 END AS _t"
+    inner = f"SELECT DISTINCT {', '.join([*listed, *identity, '_b._o AS _o', seen])} {joined}"
+    kept = [key_column(index) for index in range(len(roll.keys))]
+    kept.append(f"{_total(roll)} AS {value_column(0)}")
+    return f"SELECT {', '.join(kept)} FROM ({inner}) AS _b GROUP BY {groups}"
 
 
 def _total(roll: Roll) -> str:
@@ -79,11 +87,23 @@ def _total(roll: Roll) -> str:
     return value
 
 
+def _is_repeated(roll: Roll) -> bool:
+    """Whether joins may repeat the rows that windows see."""
+    return isinstance(roll.source, Rows) and bool(roll.source.multiplying or roll.source.switches)
+
+
+def _key_length(writer: Writer, roll: Roll) -> int:
+    if not isinstance(roll.source, Rows):
+        raise InternalError("a relation has no rows to tell apart")
+    return len(writer.catalog.cubes[roll.source.cube].primary_key)
+
+
 def _is_partial(roll: Roll) -> bool:
     """Whether rows are aggregated by parts of windows before windows see them."""
     return (
         isinstance(roll.source, Rows)
         and roll.parts is not None
+        and not _is_repeated(roll)
         and roll.measure.type in {"sum", "count", "min", "max", "avg"}
     )
 
@@ -119,7 +139,7 @@ def _base(
     listed.append(f"{time} AS _t")
     listed.append(f"{operand(scope, roll.measure)} AS _o")
     distinct = "" if roll.parts is None or _is_partial(roll) else "DISTINCT "
-    if roll.source.multiplying or roll.source.switches:
+    if _is_repeated(roll):
         keys = writer.catalog.cubes[roll.source.cube].primary_key
         if not keys:
             raise UnsupportedError(
@@ -226,17 +246,39 @@ def _series(places: Places, writer: Writer, series: Series) -> str:
         )
         step = _parts(custom.interval)
         first = _bin(writer, custom, start)
+        calendar = writer.catalog.cubes[series.time.dimension.cube].calendar
+        if not calendar and any(unit in {"month", "quarter", "year"} for _, unit in step):
+            return _month_series(writer, custom, step, (limits, start, last))
     periods = dialect.series(first, last, step, "_n", "_start")
-    extra = ""
-    calendar = _calendar_floors(places, writer, series)
-    if calendar:
+    floors = _calendar_floors(places, writer, series)
+    if floors:
         return (
             f"(SELECT _n._start AS _start, {dialect.add('_n._start', step, 1)} AS _end, _c.* "
-            f"FROM {limits}, LATERAL {periods} LEFT JOIN {calendar} ON _c._day = _n._start)"
+            f"FROM {limits}, LATERAL {periods} LEFT JOIN {floors} ON _c._day = _n._start)"
         )
     return (
-        f"(SELECT _n._start AS _start, {dialect.add('_n._start', step, 1)} AS _end{extra} "
+        f"(SELECT _n._start AS _start, {dialect.add('_n._start', step, 1)} AS _end "
         f"FROM {limits}, LATERAL {periods})"
+    )
+
+
+def _month_series(
+    writer: Writer, custom: Granularity, step: Parts, limits: tuple[str, str, str]
+) -> str:
+    """Return custom periods of months, which need not begin on the same day of each.
+
+    Steps of months from one begin to the next end up to three days early or late (31 January,
+    29 February, 29 March), so each is cut to its period, and what begins after the end left out.
+    """
+    add, (source, start, last) = writer.dialect.add, limits
+    slack: Parts = ((3, "day"),)
+    first, end = _bin(writer, custom, start), add(last, slack, 1)
+    periods = writer.dialect.series(first, end, step, "_n", "_step")
+    begin = _bin(writer, custom, add("_n._step", slack, 1))
+    following = _bin(writer, custom, add(add("_n._step", step, 1), slack, 1))
+    return (
+        f"(SELECT _p._start, _p._end FROM (SELECT {begin} AS _start, {following} AS _end, "
+        f"{last} AS _last FROM {source}, LATERAL {periods}) AS _p WHERE _p._start <= _p._last)"
     )
 
 

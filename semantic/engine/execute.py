@@ -94,7 +94,7 @@ class Engine:
         self._served.close()
 
     def _explain(self, failed: duckdb.Error, watch: Watch) -> EngineError:
-        text = str(failed).split("\n\nLINE", 1)[0].strip()
+        text = str(failed).split("\n\nLINE", 1)[0].split("\nStack Trace", 1)[0].strip()
         match failed:
             case duckdb.InterruptException() if watch.reason == "timeout":
                 return timed_out(self._timeout)

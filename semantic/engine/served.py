@@ -27,8 +27,9 @@ from semantic.snapshot import MANIFEST, Snapshot, read_snapshot
 
 # DuckDB 1.5.5 answers some queries that repeat a join wrongly when it shares the repeated part (a
 # stage of ours repeats the joins of another): a count came out as 0 instead of 1. A test holds the
-# query; the property tests run with this setting too.
-DISABLED_OPTIMIZERS: Final = "common_subplan"
+# query; the property tests run with this setting too. With compressed materialization it ends some
+# ordinary queries over joined stages with an internal error.
+DISABLED_OPTIMIZERS: Final = "common_subplan,compressed_materialization"
 _IDLE: Final = 8
 Stamp = tuple[int, int, int]
 
