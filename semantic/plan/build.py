@@ -9,7 +9,7 @@ from semantic.catalog.catalog import Catalog, CubeSource, Measure
 from semantic.errors import UnsafeAggregationError, UnsupportedError
 from semantic.plan.evaluate import Evaluator
 from semantic.plan.frame import Frame
-from semantic.plan.lineage import split
+from semantic.plan.lineage import measures_of, split
 from semantic.plan.nodes import GroupKey, MeasureName, Plan, Relation, Rows, Ungrouped
 from semantic.plan.rows import RowFinder
 from semantic.plan.walk import rows_of
@@ -93,7 +93,7 @@ def _measure_uses(bound: BoundQuery) -> Iterator[MeasureUse]:
 
 
 def _paths(catalog: Catalog, uses: Iterable[MeasureUse]) -> Mapping[MeasureName, tuple[str, ...]]:
-    """Return the paths by which views reach measures, for what they are made of in their cube.
+    """Return the paths by which views reach measures, for all that they are made of in their cube.
 
     Raises:
         UnsupportedError: one measure is reached in two ways.
@@ -102,17 +102,20 @@ def _paths(catalog: Catalog, uses: Iterable[MeasureUse]) -> Mapping[MeasureName,
     for use in uses:
         if len(use.path) == 1:
             continue
-        leaves, staged, _ = split(catalog, [use.measure])
-        for leaf in (*leaves.values(), *staged.values()):
-            if leaf.cube != use.measure.cube:
+        waiting = [use.measure]
+        while waiting:
+            measure = waiting.pop()
+            name = (measure.cube, measure.name)
+            if measure.cube != use.measure.cube or found.get(name) == use.path:
                 continue
-            name = (leaf.cube, leaf.name)
-            if found.setdefault(name, use.path) != use.path:
+            if name in found:
                 raise UnsupportedError(
-                    f"{leaf.cube}.{leaf.name} is asked along {'.'.join(found[name])} and along "
-                    f"{'.'.join(use.path)} at once",
+                    f"{measure.cube}.{measure.name} is asked along {'.'.join(found[name])} and "
+                    f"along {'.'.join(use.path)} at once",
                     suggestion="ask for the measure of one view at a time",
                 )
+            found[name] = use.path
+            waiting += measures_of(catalog, measure)
     return found
 
 

@@ -135,6 +135,8 @@ def _pruned(condition: Condition, names: set[tuple[str, str]], *, keep: bool) ->
             parts = tuple(part for part in found if part is not None)
             if not parts:
                 return None
+            if parts == condition.parts:
+                return condition
             return parts[0] if len(parts) == 1 else dataclasses.replace(condition, parts=parts)
         case _:
             return condition if (name_of(condition.use) in names) is keep else None
