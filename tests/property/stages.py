@@ -53,7 +53,10 @@ class Stages:
         stage = item.stage
         assert stage is not None
         assert item.sql is not None
-        below = [Place(cube, found, (cube,)) for cube, found in measures_below(self.world, item)]
+        below = [
+            Place(cube, found, place.path if cube == place.cube else (cube,))
+            for cube, found in measures_below(self.world, item)
+        ]
         keys = [
             key
             for key in frame.keys
