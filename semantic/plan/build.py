@@ -37,7 +37,8 @@ def build(catalog: Catalog, bound: BoundQuery) -> Plan:
     uses = list(_measure_uses(bound))
     asked = [use.measure for use in uses]
     leaves, staged, calculated = split(catalog, asked)
-    evaluator = Evaluator(catalog, bound, frame, tuple(leaves.values()), _paths(catalog, uses))
+    facts = tuple(_all_leaves(catalog, asked).values())
+    evaluator = Evaluator(catalog, bound, frame, facts, _paths(catalog, uses))
     source: Relation | Ungrouped
     if bound.ungrouped:
         if staged:
@@ -90,6 +91,18 @@ def _measure_uses(bound: BoundQuery) -> Iterator[MeasureUse]:
     for item in bound.order:
         if isinstance(item.key, MeasureUse):
             yield item.key
+
+
+def _all_leaves(catalog: Catalog, measures: Iterable[Measure]) -> dict[MeasureName, Measure]:
+    """Return the measures that rows are read for, those inside of stages too."""
+    leaves, staged, _ = split(catalog, measures)
+    for measure in staged.values():
+        below = measures_of(catalog, measure)
+        if below:
+            leaves |= _all_leaves(catalog, below)
+        else:
+            leaves[measure.cube, measure.name] = measure
+    return leaves
 
 
 def _paths(catalog: Catalog, uses: Iterable[MeasureUse]) -> Mapping[MeasureName, tuple[str, ...]]:

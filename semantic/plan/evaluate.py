@@ -225,12 +225,13 @@ class Evaluator:
         It is an evaluation of its own: what the query asks beside it excuses nothing in it.
         """
         below = measures_of(self._catalog, dimension)
-        outer = self._finder.others
-        self._finder.others = tuple(split(self._catalog, below)[0].values())
+        finder = self._finder
+        others, paths = finder.others, finder.paths
+        finder.others, finder.paths = tuple(split(self._catalog, below)[0].values()), {}
         try:
             return self._make_attachment(dimension, frame, below)
         finally:
-            self._finder.others = outer
+            finder.others, finder.paths = others, paths
 
     def _make_attachment(
         self, dimension: Dimension, frame: Frame, below: Sequence[Measure]

@@ -21,7 +21,7 @@ from semantic.catalog.catalog import (
     TimeShift,
 )
 from semantic.errors import UnsupportedError
-from semantic.plan.frame import Frame, name_of, unique_keys
+from semantic.plan.frame import Frame, dimension_uses, name_of, unique_keys
 from semantic.plan.nodes import GroupKey, Shift
 from semantic.query.bound import (
     AllOf,
@@ -29,7 +29,6 @@ from semantic.query.bound import (
     BoundQuery,
     Condition,
     DimensionUse,
-    Within,
 )
 from semantic.query.conditions import bind_model_filter
 
@@ -158,19 +157,9 @@ def _shifted(catalog: Catalog, shift: TimeShift, frame: Frame) -> tuple[Dimensio
         return (catalog.cubes[item.cube].dimensions[item.member],)
     uses = [key.dimension for key in frame.keys if key.dimension.type == "time"]
     uses += [item.use.dimension for item in frame.ranges if isinstance(item.use, DimensionUse)]
-    uses += [use.dimension for condition in frame.conditions for use in _timed_uses(condition)]
+    used = [use.dimension for use in dimension_uses(frame.conditions)]
+    uses += [dimension for dimension in used if dimension.type == "time"]
     return tuple({(item.cube, item.name): item for item in uses}.values())
-
-
-def _timed_uses(condition: Condition) -> Iterable[DimensionUse]:
-    match condition:
-        case AllOf() | AnyOf():
-            for part in condition.parts:
-                yield from _timed_uses(part)
-        case Within(use=DimensionUse() as use):
-            yield use
-        case _:
-            pass
 
 
 def _resolve(catalog: Catalog, shift: TimeShift, dimension: Dimension) -> Shift:

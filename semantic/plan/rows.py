@@ -35,7 +35,7 @@ Attach = Callable[[Dimension, Frame], Attachment]
 class RowFinder:
     """Finds rows for one query. `attach` makes the relations of computed dimensions."""
 
-    __slots__ = ("_attach", "_catalog", "_paths", "_ways", "followed", "others")
+    __slots__ = ("_attach", "_catalog", "_ways", "followed", "others", "paths")
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class RowFinder:
         self._ways = _chain(ways)
         self.followed: set[tuple[str, ...]] = set()
         self.others: tuple[Measure, ...] = ()  # asked in the same evaluation
-        self._paths = paths
+        self.paths = paths  # by which views reach measures
 
     @property
     def unfollowed(self) -> tuple[tuple[str, ...], ...]:
@@ -170,7 +170,7 @@ class RowFinder:
         """Return what a measure needs; one that a view reaches by a path, along that path."""
         found = Reach({measure.cube: None})
         found.add(reach_of(self._catalog, measure))
-        path = self._paths.get((measure.cube, measure.name))
+        path = self.paths.get((measure.cube, measure.name))
         if path is not None:
             found.paths[path] = None
         return found

@@ -17,6 +17,7 @@ from tests.property.members import (
     measures_below,
 )
 from tests.property.model import Measure, Place, TimeShift, Window, World
+from tests.property.queries import members_in
 from tests.property.times import (
     GRANULARITIES,
     MILLISECOND,
@@ -102,6 +103,12 @@ class Stages:
         if not members:
             members = [key.member for key in frame.keys if dimension_of(key.place).type == "time"]
             members += [self._own_name(item.member) for item in frame.ranges]
+            for item in frame.filters:
+                members += [
+                    self._own_name(member)
+                    for member in members_in(item)
+                    if dimension_of(self.world.places[member]).type == "time"
+                ]
         amount = shift.amount if shift.prior else -shift.amount
         moved = [Shift(member, amount, shift.unit) for member in dict.fromkeys(members)]
         return (*frame.shifts, *moved)
