@@ -27,6 +27,7 @@ from typing import Final, Literal, TypeVar
 import duckdb
 import pyarrow as pa
 import pyarrow.dataset as pads
+import pyarrow.fs as pafs
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import (
     CommitFailedError,
@@ -251,18 +252,20 @@ def read_dataset(table: DeltaTable) -> pads.Dataset:
         return table.to_pyarrow_dataset()
 
 
-def read_difference(older: DeltaTable, newer: DeltaTable) -> tuple[pads.Dataset, ...]:
+def read_difference(older: DeltaTable, newer: DeltaTable) -> tuple[pads.Dataset, ...] | None:
     """Return the files that only one of two versions of a table has: what may differ.
 
     For a table that is only appended to these are exactly the new rows. After a rewrite
     (compaction, deletion) they are more rows than have changed, never fewer. Each dataset has
-    the columns of its own version.
+    the columns of its own version. None when files of the older version are gone (vacuumed).
     """
     before, after = read_dataset(older), read_dataset(newer)
     old_files, new_files = before.files, after.files
     differing = []
     for dataset, others in ((before, set(new_files)), (after, set(old_files))):
         fragments = [part for part in dataset.get_fragments() if part.path not in others]
+        if dataset is before and not _all_exist(dataset, fragments):
+            return None
         if fragments:
             differing.append(
                 pads.FileSystemDataset(
@@ -270,3 +273,9 @@ def read_difference(older: DeltaTable, newer: DeltaTable) -> tuple[pads.Dataset,
                 )
             )
     return tuple(differing)
+
+
+def _all_exist(dataset: pads.Dataset, fragments: list[pads.Fragment]) -> bool:
+    with lake_errors("the lake"):
+        found = dataset.filesystem.get_file_info([part.path for part in fragments])
+    return all(info.type == pafs.FileType.File for info in found)

@@ -261,10 +261,12 @@ def _touched_by(
     if recorded is not None and how == each.day_column:
         return recorded
     older = lake.open_version(since, each.layer, *each.path)
-    if older is None:
+    difference = read_difference(older, each.table) if older is not None else None
+    # The log or the files of that version are gone: nobody can say what has come since.
+    if difference is None:
         return EVERY
     days: set[date] = set()
-    for number, part in enumerate(read_difference(older, each.table)):
+    for number, part in enumerate(difference):
         name = f"difference_{each.view}_{number}"
         workspace.sql.register(name, part)
         table = workspace.table(name)

@@ -125,7 +125,9 @@ def test_the_difference_of_two_versions_is_the_appended_rows(lake: Lake) -> None
     newer = lake.open("silver", "t")
     assert older is not None
     assert newer is not None
-    (part,) = read_difference(older, newer)
+    difference = read_difference(older, newer)
+    assert difference is not None
+    (part,) = difference
     assert part.to_table().to_pydict() == {"a": [4]}
     assert read_difference(newer, newer) == ()
 

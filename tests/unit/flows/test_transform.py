@@ -137,6 +137,23 @@ def test_a_compacted_bronze_table_changes_nothing(lake: Lake) -> None:
     assert run(lake)["stg_flights"].rows_written == 0
 
 
+def test_a_compacted_and_vacuumed_bronze_table_is_read_whole(lake: Lake, tmp_path: Path) -> None:
+    """The files that silver saw last are gone, so nobody can say what has come since."""
+    undisturbed = Lake(str(tmp_path / "undisturbed"))
+    for each in (lake, undisturbed):
+        data.deliver_days(each, FIRST, FIRST)
+        run(each)
+        data.deliver(each, "flights", data.days("flights", SECOND, SECOND), 1)
+    bronze = lake.open("bronze", "flights", "flights")
+    assert bronze is not None
+    bronze.optimize.compact()
+    removed = bronze.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    assert len(removed) == 2
+    for each in (lake, undisturbed):
+        assert run(each)["stg_flights"].rows_written == 943
+    assert rows(lake, "stg_flights") == rows(undisturbed, "stg_flights")
+
+
 def test_a_bronze_table_that_was_made_anew_is_read_from_its_beginning(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path / "lake"))
     data.deliver(lake, "flights", data.days("flights", FIRST, FIRST), 0)
