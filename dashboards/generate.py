@@ -7,6 +7,7 @@ removed disappears; `check` then names the charts that still use it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -24,6 +25,8 @@ _COLUMN_TYPES: Final[Mapping[str, str]] = {
     "time": "TIMESTAMP",
 }
 _WHOLE: Final = frozenset({"count", "count_distinct", "count_distinct_approx", "sum"})
+_NAMED: Final = re.compile(r"(number|percent|currency|abbr|accounting)(?:_([0-6]))?")
+_SYMBOLS: Final[Mapping[str, str]] = {"USD": "$"}
 
 
 def dataset_path(view: str) -> str:
@@ -43,24 +46,36 @@ def generate_datasets(catalog: Catalog) -> dict[str, dict[str, Any]]:
 def measure_format(measure: Measure, view_format: str | None = None) -> str | None:
     """Return the d3 format that shows a measure as its definition means it.
 
+    A format that the model names gives what the SQL door tells Superset of the same member (a test
+    compares); without one, the type of the measure decides. d3 writes one currency symbol, the
+    dollar's: an amount in another currency is shown without any.
+
     >>> from semantic.catalog.catalog import Measure
     >>> measure_format(Measure("c", "m", "number", None, "M", "M", format="percent_2"))
     '.2%'
     """
     if measure.type in {"string", "time", "boolean"}:
         return None
-    name, _, digits = (view_format or measure.format or "").partition("_")
-    match name:
+    form = view_format or measure.format
+    if form is None:
+        return ",d" if measure.type in _WHOLE else ",.1f"
+    if form == "id":
+        return "d"
+    named = _NAMED.fullmatch(form)
+    if named is None:
+        return form  # a specifier of d3 already
+    digits = named[2] or "2"
+    match named[1]:
         case "percent":
-            return f".{digits or 1}%"
+            return f".{digits}%"
         case "currency":
-            return f"$,.{digits or 2}f"
-        case "number" if digits:
-            return f",.{digits}f"
-        case "id":
-            return "d"
+            return f"{_SYMBOLS.get((measure.currency or 'USD').upper(), '')},.{digits}f"
+        case "accounting":
+            return f"(,.{digits}f"
+        case "abbr":
+            return f".{max(1, int(digits))}s"
         case _:
-            return ",d" if measure.type in _WHOLE else ",.1f"
+            return f",.{digits}f"
 
 
 def _dataset(catalog: Catalog, view: View) -> dict[str, Any]:
