@@ -220,18 +220,17 @@ def _outermost(item: Measure, values: Sequence[Value]) -> Value:
 def _seen(window: Window, start: datetime, end: datetime) -> Within:
     """Return which times the window of a period sees."""
     if window.to_date is not None:
-        first = cut_time(start, window.to_date)
-        return lambda moment: first is not None and first <= moment < end
+        begin = cut_time(start, window.to_date)
+        return lambda moment: begin is not None and begin <= moment < end
     if window.offset == "start":
         lower = _moved(start, window.trailing, -1)
         upper = _moved(start, window.leading, 1)
         return lambda moment: (
             (lower is None or moment >= lower) and (upper is None or moment < upper)
         )
-    anchor = end - MILLISECOND
-    after = start - MILLISECOND if window.trailing is None else _moved(anchor, window.trailing, -1)
-    until = _moved(anchor, window.leading, 1)
-    return lambda moment: (after is None or moment > after) and (until is None or moment <= until)
+    first = start if window.trailing is None else _moved(end, window.trailing, -1)
+    until = _moved(end, window.leading, 1)
+    return lambda moment: (first is None or moment >= first) and (until is None or moment < until)
 
 
 def _moved(anchor: datetime, by: tuple[int, str] | str | None, sign: int) -> datetime | None:
