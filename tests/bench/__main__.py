@@ -21,6 +21,7 @@ from rich.table import Table
 from semantic.query.context import SecurityContext
 from semantic.query.from_json import parse_json
 from tests.bench.loading import measure_loading
+from tests.bench.planning import measure_planning
 from tests.golden.queries.layer import open_layer
 
 NOW = datetime(2024, 6, 15, tzinfo=UTC)
@@ -117,6 +118,7 @@ def main() -> None:
         layer.close()
     Console().print(table)
     measure_loading(Console())
+    measure_planning(Console())
 
 
 if __name__ == "__main__":
