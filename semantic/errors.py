@@ -101,7 +101,10 @@ class ModelError(DucatError):
         count = len(self.problems)
         noun = "problem" if count == 1 else "problems"
         lines = "\n".join(f"  {problem}" for problem in self.problems)
-        super().__init__(f"the model has {count} {noun}:\n{lines}")
+        super().__init__(
+            f"the model has {count} {noun}:\n{lines}",
+            suggestion="correct them; `ducat validate` lists what is left",
+        )
 
 
 class QueryError(DucatError):
