@@ -9,9 +9,11 @@ import pytest
 
 from tests.unit.api.conftest import Server
 
-BY_CITY = {
+BY_CITY: dict[str, Any] = {
     "measures": ["shop_sales.count", "shop_sales.amount"],
     "dimensions": ["shop_sales.shop_city"],
+    # Two cities have the same count: without the second key their order is anybody's.
+    "order": [["shop_sales.count", "desc"], ["shop_sales.shop_city", "asc"]],
 }
 BY_CITY_SQL = """
     SELECT city, count(*), CAST(sum(amount) AS VARCHAR), avg(weight)
