@@ -135,7 +135,7 @@ def load_ibis() -> Callable[..., Any]:
     except (ImportError, AttributeError) as missing:
         raise SourceUnavailableError(
             f"PostgreSQL needs packages that are not installed: {missing}",
-            suggestion="install `ducat[postgres]`",
+            suggestion="install `ducat[server]`",
         ) from missing
 
 
