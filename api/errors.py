@@ -49,6 +49,18 @@ class NoRouteError(DucatError):
     code = "no_route"
 
 
+class UnknownDocumentError(DucatError):
+    """The hash of a GraphQL document came alone and is not known: the client is to send the text."""
+
+    code = "unknown_document"
+
+
+class UnregisteredDocumentError(DucatError):
+    """Only registered GraphQL documents are answered, and this is none."""
+
+    code = "unregistered_document"
+
+
 class PortInUseError(DucatError):
     """Another process listens where `ducat serve` was told to."""
 
@@ -89,6 +101,8 @@ TABLE: Final[Mapping[type[DucatError], Face]] = {
     BusyError: Face(503, "SERVICE_UNAVAILABLE", "53300"),
     RequestTooLargeError: Face(413, "BAD_USER_INPUT", "54000"),
     NoRouteError: Face(404, "NOT_FOUND", "42000"),
+    UnknownDocumentError: Face(200, "PERSISTED_QUERY_NOT_FOUND", "02000"),
+    UnregisteredDocumentError: Face(403, "PERSISTED_QUERY_NOT_FOUND", "42501"),
     PortInUseError: Face(500, "INTERNAL_SERVER_ERROR", "58000"),
 }
 

@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 import structlog
 
 from api.auth import Authenticator
+from api.changes import Changes
 from api.errors import face_of, present
 from api.metrics import Metrics
 from api.offload import Offload
@@ -62,6 +63,7 @@ class Gateway:
         self.offload = Offload(settings.query_concurrency, settings.query_timeout_seconds)
         self.query_log = QueryLog(settings.query_log_path)
         self.metrics = Metrics(layer.state)
+        self.changes = Changes(layer)
 
     async def load(
         self,

@@ -46,6 +46,12 @@ class Settings(BaseSettings):
         "superset", description="token subject that may speak for another user (impersonation)"
     )
     cors_origins: str = Field("", description="origins allowed by CORS, separated by commas")
+    graphql_documents: Path | None = Field(
+        None, description='JSON file of registered GraphQL documents, `{"sha256": "document"}`'
+    )
+    graphql_documents_only: bool = Field(
+        default=False, description="answer registered GraphQL documents only"
+    )
     query_timeout_seconds: float = Field(60.0, gt=0, description="deadline of one query")
     query_concurrency: int = Field(4, ge=1, description="queries that run at once")
     memory_limit: str = Field("4GB", description="memory of the query engine before it spills")

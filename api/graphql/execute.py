@@ -8,13 +8,22 @@ from typing import Any, Final
 
 import orjson
 import structlog
-from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSyntaxError, validate
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    OperationType,
+    validate,
+)
 from graphql.execution import execute
 from graphql.language import parse
 
 from api.annotation import annotate
 from api.errors import graphql_extensions, present, shorten
 from api.gateway import Asker, Gateway
+from api.graphql.documents import GraphQLRequest, read_documents
 from api.graphql.limits import MOST_TOKENS, check_cost
 from api.graphql.resolve import Call, RowsExecutor, resolve_cube
 from api.graphql.schema import CubeSchema, build_schema
@@ -30,63 +39,67 @@ BAD_REQUEST: Final = 400
 log = structlog.stdlib.get_logger("ducat.graphql")
 
 
+class RejectedError(Exception):
+    """A request that is not executed: GraphQL's errors, and the code that they all have."""
+
+    def __init__(self, errors: list[GraphQLError], code: str | None = None) -> None:
+        super().__init__(errors[0].message)
+        self.errors = errors
+        self.code = code
+
+
 @dataclass(frozen=True, slots=True)
-class GraphQLRequest:
-    """The JSON body of a GraphQL request."""
+class Answered:
+    """The body of an answer, ready to be written.
 
-    query: str
-    variables: dict[str, Any]
-    operation: str | None
-
-
-def read_graphql(body: bytes) -> GraphQLRequest:
-    """Return the request in a POST's body.
-
-    Raises:
-        QuerySyntaxError: the body is not a GraphQL request.
+    `ran`: the operation was executed. `repeats`: it is a subscription.
     """
-    try:
-        raw = orjson.loads(body)
-    except orjson.JSONDecodeError as malformed:
-        raise QuerySyntaxError(f"the body is not JSON: {malformed}") from malformed
-    if not isinstance(raw, dict) or not isinstance(raw.get("query"), str):
-        raise QuerySyntaxError(
-            'a GraphQL request is a JSON object with a text "query"',
-            suggestion='send {"query": "{ cube { ... } }"}',
-        )
-    variables = {} if raw.get("variables") is None else raw["variables"]
-    operation = raw.get("operationName") or None
-    if not isinstance(variables, dict) or not isinstance(operation, str | None):
-        raise QuerySyntaxError('"variables" is an object, and "operationName" a text')
-    return GraphQLRequest(raw["query"], variables, operation)
+
+    body: dict[str, Any]
+    ran: bool
+    repeats: bool
 
 
 class GraphQLFace:
     """Answers GraphQL requests; keeps the schemas of the catalogs that callers see."""
 
     def __init__(self, gateway: Gateway) -> None:
+        """Wire the door.
+
+        Raises:
+            SettingsError: the registered documents cannot be read.
+        """
+        settings = gateway.settings
         self._gateway = gateway
+        self._documents = read_documents(
+            settings.graphql_documents, only_registered=settings.graphql_documents_only
+        )
         self._schemas: OrderedDict[tuple[str, ...], CubeSchema] = OrderedDict()
 
     async def answer(self, request: GraphQLRequest, asker: Asker) -> tuple[int, bytes]:
-        """Return the status and the body of the answer."""
+        """Return the status and the body of the answer to a query."""
+        try:
+            answered = await self.execute(request, asker, frozenset({OperationType.QUERY}))
+        except RejectedError as rejected:
+            return BAD_REQUEST, _write_errors(rejected.errors, rejected.code)
+        return (OK if answered.ran else BAD_REQUEST), orjson.dumps(answered.body)
+
+    async def execute(
+        self, request: GraphQLRequest, asker: Asker, allowed: frozenset[OperationType]
+    ) -> Answered:
+        """Answer a request once. A subscription is answered as the query that it repeats.
+
+        Raises:
+            RejectedError: it is not GraphQL, too large, not valid for what the caller may see, or
+                of a kind that is not allowed here.
+        """
         visible = self._gateway.layer.visible(asker.context)
         whole = self._gateway.layer.catalog
         cubes = self._schema(visible, whole)
-        try:
-            document = parse(request.query, max_tokens=MOST_TOKENS)
-            check_cost(document)
-        except GraphQLSyntaxError as malformed:
-            return BAD_REQUEST, _write_errors([malformed], "GRAPHQL_PARSE_FAILED")
-        except RecursionError:
-            deep = QuerySyntaxError("the query is nested too deeply to be read")
-            return BAD_REQUEST, _write_errors([GraphQLError(deep.message, original_error=deep)])
-        except DucatError as refused:
-            wrapped = GraphQLError(refused.message, original_error=refused)
-            return BAD_REQUEST, _write_errors([wrapped])
-        invalid = validate(cubes.schema, document)
-        if invalid:
-            return BAD_REQUEST, _write_errors(invalid, "GRAPHQL_VALIDATION_FAILED")
+        document = self._read(request, cubes)
+        kind = find_kind(document, request.operation)
+        if kind is not None and kind not in allowed:
+            raise RejectedError([GraphQLError(_misplaced(kind))], "GRAPHQL_VALIDATION_FAILED")
         call = Call(
             self._gateway, asker, visible, whole, cubes.owners, _variables(document, request)
         )
@@ -99,7 +112,26 @@ class GraphQLFace:
             executor_class=RowsExecutor,
         )
         result = executed if isinstance(executed, ExecutionResult) else await executed
-        return _write_result(result, call)
+        return _write_result(result, call, repeats=kind is OperationType.SUBSCRIPTION)
+
+    def _read(self, request: GraphQLRequest, cubes: CubeSchema) -> DocumentNode:
+        try:
+            request = self._documents.complete(request)
+            document = parse(request.query, max_tokens=MOST_TOKENS)
+            check_cost(document)
+        except GraphQLSyntaxError as malformed:
+            raise RejectedError([malformed], "GRAPHQL_PARSE_FAILED") from malformed
+        except RecursionError as deep:
+            refused = QuerySyntaxError("the query is nested too deeply to be read")
+            wrapped = GraphQLError(refused.message, original_error=refused)
+            raise RejectedError([wrapped]) from deep
+        except DucatError as refused:
+            wrapped = GraphQLError(refused.message, original_error=refused)
+            raise RejectedError([wrapped]) from refused
+        invalid = validate(cubes.schema, document)
+        if invalid:
+            raise RejectedError(invalid, "GRAPHQL_VALIDATION_FAILED")
+        return document
 
     def _schema(self, visible: Catalog, whole: Catalog) -> CubeSchema:
         names = (
@@ -147,7 +179,22 @@ def _variables(document: DocumentNode, request: GraphQLRequest) -> dict[str, Any
     return written | request.variables
 
 
-def _write_result(result: ExecutionResult, call: Call) -> tuple[int, bytes]:
+def find_kind(document: DocumentNode, name: str | None) -> OperationType | None:
+    """Return the kind of the operation that is meant; None when none of the document is."""
+    found = [item for item in document.definitions if isinstance(item, OperationDefinitionNode)]
+    meant = [item for item in found if name is None or (item.name and item.name.value == name)]
+    return meant[0].operation if len(meant) == 1 else None
+
+
+def _misplaced(kind: OperationType) -> str:
+    match kind:
+        case OperationType.SUBSCRIPTION:
+            return "subscriptions are answered over a WebSocket at this address"
+        case OperationType.QUERY | OperationType.MUTATION:
+            return f"a {kind.value} is not answered here"
+
+
+def _write_result(result: ExecutionResult, call: Call, *, repeats: bool) -> Answered:
     body: dict[str, Any] = {}
     if result.errors:
         body["errors"] = [_write_error(error, call.asker.request_id) for error in result.errors]
@@ -170,7 +217,7 @@ def _write_result(result: ExecutionResult, call: Call) -> tuple[int, bytes]:
             },
         }
     ran = result.data is not None or bool(call.results) or _is_execution(result)
-    return (OK if ran else BAD_REQUEST), orjson.dumps(body)
+    return Answered(body, ran=ran, repeats=repeats)
 
 
 def _is_execution(result: ExecutionResult) -> bool:
@@ -178,12 +225,17 @@ def _is_execution(result: ExecutionResult) -> bool:
     return any(error.path for error in result.errors or ())
 
 
-def _write_errors(errors: list[Any], code: str | None = None) -> bytes:
+def _write_errors(errors: list[GraphQLError], code: str | None = None) -> bytes:
+    return orjson.dumps({"errors": describe_errors(errors, code)})
+
+
+def describe_errors(errors: list[GraphQLError], code: str | None = None) -> list[dict[str, Any]]:
+    """Return rejections as they are written."""
     written = [_write_error(error, None) for error in errors]
     if code is not None:
         for error in written:
             error["extensions"] = {"code": code}
-    return orjson.dumps({"errors": written})
+    return written
 
 
 def _write_error(error: GraphQLError, request_id: str | None) -> dict[str, Any]:

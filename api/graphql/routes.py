@@ -1,15 +1,17 @@
-"""GraphQL over HTTP, at `/graphql` and where Cube has it, and the explorer page."""
+"""GraphQL over HTTP and WebSocket, at `/graphql` and where Cube has it, and the explorer page."""
 
 from __future__ import annotations
 
 from functools import partial
 from importlib.resources import files
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request, Response, WebSocket
 
 from api.asgi import wait_gone
 from api.gateway import Asker, Gateway
-from api.graphql.execute import GraphQLFace, read_graphql
+from api.graphql.documents import GraphQLRequest, read_body, read_parameters
+from api.graphql.execute import GraphQLFace
+from api.graphql.live import LiveSchema, LiveView
 
 PATHS = ("/graphql", "/cubejs-api/graphql")
 
@@ -19,21 +21,35 @@ def build_routes(gateway: Gateway) -> APIRouter:
     router = APIRouter()
     face = GraphQLFace(gateway)
     page = files("api.graphql").joinpath("explorer.html").read_bytes()
+    origins = [item.strip() for item in gateway.settings.cors_origins.split(",")]
+    view = LiveView(gateway, LiveSchema(gateway, face), tuple(item for item in origins if item))
 
-    async def answer(request: Request) -> Response:
+    async def answer(request: Request, asked: GraphQLRequest) -> Response:
         context = gateway.authenticator.authenticate(request.scope["ducat.headers"])
-        asked = read_graphql(await request.body())
         gone = partial(wait_gone, request.receive)
         asker = Asker(context, "graphql", request.scope["ducat.request_id"], gone)
         status, body = await face.answer(asked, asker)
         return Response(body, status, media_type="application/json")
 
-    async def explore() -> Response:
+    async def post(request: Request) -> Response:
+        return await answer(request, read_body(await request.body()))
+
+    async def get(request: Request) -> Response:
+        if {"query", "extensions", "documentId"} & set(request.query_params):
+            await request.body()
+            return await answer(request, read_parameters(request.scope["query_string"]))
         return Response(page, media_type="text/html; charset=utf-8")
 
+    async def live(websocket: WebSocket) -> None:
+        await view(websocket.scope, websocket.receive, websocket.send)
+
     for path in PATHS:
-        router.add_api_route(path, answer, methods=["POST"], summary="Answer a GraphQL request")
-    router.add_api_route(
-        PATHS[0], explore, methods=["GET"], summary="A page to explore GraphQL with"
-    )
+        router.add_api_route(path, post, methods=["POST"], summary="Answer a GraphQL request")
+        router.add_api_route(
+            path,
+            get,
+            methods=["GET"],
+            summary="Answer a GraphQL query, or show a page to explore GraphQL with",
+        )
+        router.add_api_websocket_route(path, live)
     return router

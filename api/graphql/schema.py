@@ -4,6 +4,7 @@ The members are data, known only when a model is loaded, so the types are built 
 per type, as Strawberry writes schemas, would have to be generated first and read back again.
 
     type Query  { cube(where, orderBy, limit, ...): [Result!]!   meta: Meta!   freshness: Freshness! }
+    type Subscription { cube(...): [Result!]!   freshness: Freshness! }
     type Result { flights(where, orderBy, segments): FlightsMembers! ... }
     type FlightsMembers { count: Float   carrier: String   flight_date: TimeDimension ... }
 """
@@ -41,6 +42,19 @@ from semantic.query.granularities import GRANULARITIES
 
 DATE_TIME: Final = GraphQLScalarType(
     "DateTime", description="An instant in UTC, `2013-01-01T05:15:00.000Z`."
+)
+COMPARED: Final = "compareDateRange"
+COMPARE: Final = GraphQLInputObjectType(
+    "CompareDateRange",
+    {
+        "dimension": GraphQLInputField(
+            GraphQLNonNull(GraphQLString), description="A time dimension, `cube.member`."
+        ),
+        "ranges": GraphQLInputField(
+            GraphQLNonNull(GraphQLList(GraphQLNonNull(GraphQLList(GraphQLNonNull(GraphQLString))))),
+            description='Each `["2024-01-01", "2024-01-31"]`, or one text: `["last month"]`.',
+        ),
+    },
 )
 TIME_DIMENSION: Final = GraphQLObjectType(
     "TimeDimension",
@@ -124,9 +138,21 @@ def build_schema(
             description="What is in service, how fresh it is, and what its checks said.",
         ),
     }
+    live: GraphQLObjectType | None = None
     if result:
-        root = {"cube": _cube_field(result, wheres, orders, resolve_cube), **root}
-    return CubeSchema(GraphQLSchema(GraphQLObjectType("Query", root)), owners)
+        result.setdefault(
+            COMPARED,
+            GraphQLField(GraphQLString, description="The range of `compareDateRange` of the row."),
+        )
+        cube = _cube_field(result, wheres, orders, resolve_cube)
+        root = {"cube": cube, **root}
+        live = GraphQLObjectType(
+            "Subscription",
+            {"cube": cube, "freshness": root["freshness"]},
+            description="Answers once, and again whenever new tables or a new model come in service.",
+        )
+    schema = GraphQLSchema(GraphQLObjectType("Query", root), subscription=live)
+    return CubeSchema(schema, owners)
 
 
 def _cube_field(
@@ -152,6 +178,10 @@ def _cube_field(
             "cache": GraphQLArgument(GraphQLString),
             "ungrouped": GraphQLArgument(GraphQLBoolean),
             "orderBy": GraphQLArgument(root_order),
+            "compareDateRange": GraphQLArgument(
+                COMPARE,
+                description="Ask the query once for each range; `compareDateRange` of a row says which.",
+            ),
             "total": GraphQLArgument(
                 GraphQLBoolean, description="Count the rows without limit, into `extensions`."
             ),
