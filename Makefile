@@ -36,11 +36,21 @@ $(UV): requirements/uv.txt
 	@$(UV) pip install --quiet --python .venv-superset/bin/python --no-deps --no-build-isolation --reinstall ./dashboards/plugin
 	@touch $@
 
+EXPLORER := api/graphql/explorer
+$(EXPLORER)/dist/explorer.js: $(EXPLORER)/package-lock.json $(EXPLORER)/explorer.jsx $(EXPLORER)/explorer.css
+	@if ! command -v npm >/dev/null; then echo "make: no npm: /graphql shows a plain page in GraphiQL's place"; exit 0; fi; \
+	echo "make: bundling GraphiQL"; cd $(EXPLORER) && npm ci --silent --ignore-scripts \
+	&& npm run --silent build -- --log-level=error && touch dist/explorer.js
+
+.PHONY: explorer
+explorer: $(EXPLORER)/dist/explorer.js # GraphiQL for the page at /graphql
+
 .PHONY: setup
-setup: .venv/.ready .venv-superset/.ready ## Install Ducat and Superset below this folder
+setup: .venv/.ready .venv-superset/.ready explorer ## Install Ducat and Superset below this folder
 
 .PHONY: packages
 packages: # Debian packages that the browser and Compose tests use
+	@command -v npm >/dev/null || deploy/install-packages npm
 	@deploy/install-packages chromium docker-compose redis-server
 
 .PHONY: demo
@@ -70,8 +80,8 @@ format: .venv/.ready ## Rewrite the sources as `make check` wants them
 	@$(BIN)/ruff format --quiet .
 
 .PHONY: test
-test: setup packages check ## Everything `check` does, then all the tests, with real servers
-	@$(BIN)/python -m pytest
+test: packages setup check ## Everything `check` does, then all the tests, with real servers
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 N ?= 20000
 .PHONY: soundness
@@ -98,4 +108,4 @@ lock: $(UV) ## Resolve the requirements anew (versions and hashes, no addresses)
 
 .PHONY: clean
 clean: ## Remove what the targets above made, environments included
-	@rm -rf .venv .venv-superset .tools .ducat build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	@rm -rf $(EXPLORER)/dist $(EXPLORER)/node_modules .venv .venv-superset .tools .ducat build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from importlib.resources import files
 
 from fastapi import APIRouter, Request, Response, WebSocket
 
@@ -12,6 +11,7 @@ from api.gateway import Asker, Gateway
 from api.graphql.documents import GraphQLRequest, read_body, read_parameters
 from api.graphql.execute import GraphQLFace
 from api.graphql.live import LiveSchema, LiveView
+from api.graphql.page import read_page
 
 PATHS = ("/graphql", "/cubejs-api/graphql")
 
@@ -20,7 +20,7 @@ def build_routes(gateway: Gateway) -> APIRouter:
     """Return the routes of this door."""
     router = APIRouter()
     face = GraphQLFace(gateway)
-    page = files("api.graphql").joinpath("explorer.html").read_bytes()
+    page = read_page()
     origins = [item.strip() for item in gateway.settings.cors_origins.split(",")]
     view = LiveView(gateway, LiveSchema(gateway, face), tuple(item for item in origins if item))
 
@@ -38,7 +38,7 @@ def build_routes(gateway: Gateway) -> APIRouter:
         if {"query", "extensions", "documentId"} & set(request.query_params):
             await request.body()
             return await answer(request, read_parameters(request.scope["query_string"]))
-        return Response(page, media_type="text/html; charset=utf-8")
+        return Response(page.html, media_type="text/html; charset=utf-8")
 
     async def live(websocket: WebSocket) -> None:
         await view(websocket.scope, websocket.receive, websocket.send)
@@ -52,4 +52,14 @@ def build_routes(gateway: Gateway) -> APIRouter:
             summary="Answer a GraphQL query, or show a page to explore GraphQL with",
         )
         router.add_api_websocket_route(path, live)
+
+    def add_asset(name: str, kind: str, content: bytes) -> None:
+        async def asset() -> Response:
+            headers = {"cache-control": "max-age=3600"}
+            return Response(content, media_type=kind, headers=headers)
+
+        router.add_api_route(f"{PATHS[0]}/{name}", asset, methods=["GET"], include_in_schema=False)
+
+    for name, (kind, content) in page.assets.items():
+        add_asset(name, kind, content)
     return router

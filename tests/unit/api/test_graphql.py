@@ -300,7 +300,6 @@ def test_bodies_that_are_no_request_are_refused(server: Server, body: bytes) -> 
 def test_the_explorer_needs_no_token_and_no_other_host(server: Server) -> None:
     page = server.client.get("/graphql", headers={"authorization": ""})
     assert page.status_code == 200
-    assert "<textarea" in page.text
+    assert "<title>Ducat" in page.text
     assert "http://" not in page.text
     assert "https://" not in page.text
-    assert 'src="' not in page.text
