@@ -18,6 +18,7 @@ from api.errors import NoRouteError, error_body, face_of, present
 from api.gateway import Gateway
 from api.graphql.routes import build_routes as build_graphql
 from api.landing import render_landing
+from api.mcp.door import LazyMcpDoor
 from api.reload import ModelWatcher
 from api.rest.load import LoadApp
 from api.rest.routes import BASE
@@ -49,6 +50,7 @@ def create_app(
 def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
     """Return the ASGI app over a gateway, which it closes when its lifespan ends."""
     layer, settings = gateway.layer, gateway.settings
+    agents = LazyMcpDoor(gateway)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -61,6 +63,7 @@ def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
         finally:
             if watcher is not None:
                 watcher.stop()
+            await agents.close()
             await asyncio.to_thread(gateway.close)
 
     rest = FastAPI(title="Ducat", docs_url=None, redoc_url=None, lifespan=lifespan)
@@ -85,7 +88,7 @@ def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
 
     rest.add_exception_handler(HTTPException, failed)
     rest.add_exception_handler(DucatError, failed)
-    app: ASGIApp = Front({f"{BASE}/load": LoadApp(gateway)}, rest, gateway.metrics)
+    app: ASGIApp = Front({f"{BASE}/load": LoadApp(gateway), "/mcp": agents}, rest, gateway.metrics)
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
     if not origins:
         return app

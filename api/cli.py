@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "serve": ("api.serve:serve", "Serve the metrics over REST, GraphQL and SQL."),
     "token": ("api.commands:token", "Make an access token for a user."),
     "settings": ("api.commands:settings", "List every setting, its variable and its default."),
+    "mcp": ("api.mcp.cli:mcp", "Answer agents over standard input and output (MCP)."),
     "query": ("api.commands:query", "Answer one query in this process."),
     "validate": ("semantic.cli:validate", "Check the model and report every problem."),
     "explain": ("semantic.cli:explain", "Show the plan and the SQL of a query."),
