@@ -5,28 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import Protocol, cast
 
-import orjson
-from fastapi import FastAPI, Request, Response
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from api.asgi import Front
 from api.encode import warm_up
-from api.errors import NoRouteError, error_body, face_of, present
 from api.gateway import Gateway
-from api.graphql.routes import build_routes as build_graphql
-from api.landing import render_landing
-from api.mcp.door import LazyMcpDoor
+from api.health import build_health
+from api.lazy import LazyApp
 from api.reload import ModelWatcher
 from api.rest.load import LoadApp
-from api.rest.routes import BASE
-from api.rest.routes import build_routes as build_rest
-from semantic.errors import DucatError
 from semantic.project import Project
 from semantic.service import SemanticLayer
 from semantic.settings import Settings
+
+BASE = "/cubejs-api/v1"
+
+
+class Closeable(Protocol):
+    """A door that has something to end."""
+
+    async def close(self) -> None:
+        """End it."""
 
 
 def create_app(
@@ -50,45 +53,28 @@ def create_app(
 def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
     """Return the ASGI app over a gateway, which it closes when its lifespan ends."""
     layer, settings = gateway.layer, gateway.settings
-    agents = LazyMcpDoor(gateway)
+    agents = LazyApp(lambda: _make("api.mcp.server", "McpDoor", gateway))
+    routes = LazyApp(lambda: _make("api.routes", "build_routes_app", gateway))
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan() -> AsyncIterator[None]:
         watcher = ModelWatcher(layer, project, gateway.metrics) if project is not None else None
         await asyncio.to_thread(warm_up)
         if watcher is not None:
             watcher.start()
+        warming = asyncio.create_task(routes.warm_up())
         try:
             yield
         finally:
+            await warming
             if watcher is not None:
                 watcher.stop()
-            await agents.close()
+            if agents.made is not None:
+                await cast("Closeable", agents.made).close()
             await asyncio.to_thread(gateway.close)
 
-    rest = FastAPI(title="Ducat", docs_url=None, redoc_url=None, lifespan=lifespan)
-    rest.include_router(build_rest(gateway))
-    rest.include_router(build_graphql(gateway))
-
-    @rest.get("/", include_in_schema=False)
-    async def landing() -> Response:
-        page = await asyncio.to_thread(render_landing, layer)
-        return Response(page, media_type="text/html; charset=utf-8")
-
-    @rest.exception_handler(Exception)
-    async def failed(request: Request, failure: Exception) -> Response:
-        error = present(failure)
-        if isinstance(failure, HTTPException):
-            error = NoRouteError(f"{request.method} {request.url.path}: {failure.detail}")
-        body = orjson.dumps(error_body(error, request.scope.get("ducat.request_id")))
-        status = (
-            failure.status_code if isinstance(failure, HTTPException) else face_of(error).status
-        )
-        return Response(body, status, media_type="application/json")
-
-    rest.add_exception_handler(HTTPException, failed)
-    rest.add_exception_handler(DucatError, failed)
-    app: ASGIApp = Front({f"{BASE}/load": LoadApp(gateway), "/mcp": agents}, rest, gateway.metrics)
+    hot: dict[str, ASGIApp] = {f"{BASE}/load": LoadApp(gateway), "/mcp": agents}
+    app: ASGIApp = Front(hot | build_health(gateway), routes, gateway.metrics, lifespan)
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
     if not origins:
         return app
@@ -99,3 +85,8 @@ def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
         allow_headers=["authorization", "content-type", "x-request-id"],
         expose_headers=["x-request-id"],
     )
+
+
+def _make(module: str, name: str, gateway: Gateway) -> ASGIApp:
+    app: ASGIApp = getattr(import_module(module), name)(gateway)
+    return app

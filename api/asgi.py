@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import orjson
@@ -28,13 +29,23 @@ log = structlog.stdlib.get_logger("ducat.api")
 class Front:
     """Routes a request to its handler, and answers for whatever that one raises."""
 
-    def __init__(self, hot: Mapping[str, ASGIApp], rest: ASGIApp, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        hot: Mapping[str, ASGIApp],
+        rest: ASGIApp,
+        metrics: Metrics,
+        lifespan: Callable[[], AbstractAsyncContextManager[None]],
+    ) -> None:
         self._hot = hot
         self._rest = rest
         self._metrics = metrics
+        self._lifespan = lifespan
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or pass the lifespan on."""
+        """Answer one request, or live from the server's start to its end."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
@@ -74,6 +85,21 @@ class Front:
                 path=scope["path"],
                 status=status,
             )
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Speak ASGI's lifespan protocol: a start or an end that fails is said, and raised."""
+        await receive()
+        started = False
+        try:
+            async with self._lifespan():
+                started = True
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+        except BaseException as failure:
+            kind = "shutdown" if started else "startup"
+            await send({"type": f"lifespan.{kind}.failed", "message": str(failure)})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 def read_headers(scope: Scope) -> dict[str, str]:

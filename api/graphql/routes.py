@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from fastapi import APIRouter, Request, Response, WebSocket
@@ -24,20 +25,23 @@ def build_routes(gateway: Gateway) -> APIRouter:
     origins = [item.strip() for item in gateway.settings.cors_origins.split(",")]
     view = LiveView(gateway, LiveSchema(gateway, face), tuple(item for item in origins if item))
 
-    async def answer(request: Request, asked: GraphQLRequest) -> Response:
+    async def answer(request: Request, read: Callable[[], GraphQLRequest]) -> Response:
+        # Who asks comes first: a stranger learns nothing, not even what is wrong with the request.
         context = gateway.authenticator.authenticate(request.scope["ducat.headers"])
         gone = partial(wait_gone, request.receive)
         asker = Asker(context, "graphql", request.scope["ducat.request_id"], gone)
-        status, body = await face.answer(asked, asker)
+        status, body = await face.answer(read(), asker)
         return Response(body, status, media_type="application/json")
 
     async def post(request: Request) -> Response:
-        return await answer(request, read_body(await request.body()))
+        body = await request.body()
+        return await answer(request, lambda: read_body(body))
 
     async def get(request: Request) -> Response:
         if {"query", "extensions", "documentId"} & set(request.query_params):
             await request.body()
-            return await answer(request, read_parameters(request.scope["query_string"]))
+            parameters = request.scope["query_string"]
+            return await answer(request, lambda: read_parameters(parameters))
         return Response(page.html, media_type="text/html; charset=utf-8")
 
     async def live(websocket: WebSocket) -> None:

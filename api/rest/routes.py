@@ -20,7 +20,7 @@ from api.rest.meta import encode_meta
 from api.rest.request import LoadRequest, read_request
 from api.rest.sql_query import answer_sql, describe_views
 from semantic.compile.compiled import CompiledQuery
-from semantic.errors import DucatError, QuerySyntaxError
+from semantic.errors import QuerySyntaxError
 from semantic.query.context import SecurityContext
 
 BASE = "/cubejs-api/v1"
@@ -32,7 +32,7 @@ def build_routes(gateway: Gateway) -> APIRouter:
     router = APIRouter()
     _add_cube_routes(router, gateway)
     _add_sql_routes(router, gateway)
-    _add_health_routes(router, gateway)
+    _add_metrics_route(router, gateway)
     return router
 
 
@@ -114,20 +114,7 @@ def _add_sql_routes(router: APIRouter, gateway: Gateway) -> None:
         return Response(body, media_type="application/json")
 
 
-def _add_health_routes(router: APIRouter, gateway: Gateway) -> None:
-    @router.get("/livez", summary="Whether the process runs")
-    async def live() -> Response:
-        return _json({"health": "HEALTH"})
-
-    @router.get("/readyz", summary="Whether queries can be answered")
-    async def ready() -> Response:
-        try:
-            await asyncio.to_thread(gateway.layer.state)
-        except DucatError as reason:
-            down = {"health": "DOWN", "code": reason.code, "error": reason.message}
-            return Response(orjson.dumps(down), 503, media_type="application/json")
-        return _json({"health": "HEALTH"})
-
+def _add_metrics_route(router: APIRouter, gateway: Gateway) -> None:
     @router.get("/metrics", summary="Metrics in Prometheus' text format")
     async def metrics() -> Response:
         page = await asyncio.to_thread(gateway.metrics.render)

@@ -7,7 +7,10 @@ import subprocess
 
 from tests.unit.api.conftest import DUCAT, Server, Site
 
-QUERY = '{"measures": ["shop_sales.count"], "dimensions": ["shop_sales.shop_city"]}'
+QUERY = (
+    '{"measures": ["shop_sales.count"], "dimensions": ["shop_sales.shop_city"], '
+    '"order": {"shop_sales.shop_city": "asc"}}'
+)
 
 
 def ask(site: Site, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:

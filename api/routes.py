@@ -1,0 +1,44 @@
+"""Every route that is not on the hot path, behind FastAPI. Imported late: see `lazy.py`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from api.errors import NoRouteError, error_body, face_of, present
+from api.gateway import Gateway
+from api.graphql.routes import build_routes as build_graphql
+from api.landing import render_landing
+from api.rest.routes import build_routes as build_rest
+from semantic.errors import DucatError
+
+
+def build_routes_app(gateway: Gateway) -> ASGIApp:
+    """Return the FastAPI app of these routes."""
+    app = FastAPI(title="Ducat", docs_url=None, redoc_url=None)
+    app.include_router(build_rest(gateway))
+    app.include_router(build_graphql(gateway))
+
+    @app.get("/", include_in_schema=False)
+    async def landing() -> Response:
+        page = await asyncio.to_thread(render_landing, gateway.layer)
+        return Response(page, media_type="text/html; charset=utf-8")
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, failure: Exception) -> Response:
+        error = present(failure)
+        if isinstance(failure, HTTPException):
+            error = NoRouteError(f"{request.method} {request.url.path}: {failure.detail}")
+        body = orjson.dumps(error_body(error, request.scope.get("ducat.request_id")))
+        status = (
+            failure.status_code if isinstance(failure, HTTPException) else face_of(error).status
+        )
+        return Response(body, status, media_type="application/json")
+
+    app.add_exception_handler(HTTPException, failed)
+    app.add_exception_handler(DucatError, failed)
+    return app
