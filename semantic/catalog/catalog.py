@@ -305,6 +305,39 @@ class MultiStage:
 
 
 @dataclass(frozen=True, slots=True)
+class NonAdditive:
+    """Only rows at the last (or first) `time` count, of each combination of `groupings`."""
+
+    time: MemberReference
+    last: bool
+    groupings: tuple[MemberReference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One side of a conversion: what counts its events, whose they are and when they happen."""
+
+    measure: MemberReference
+    entity: MemberReference
+    time: MemberReference
+    properties: tuple[MemberReference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Base events and conversions; `window` as "7 day", None is unlimited.
+
+    `rate`: conversions for each base event, else their number. `properties` of both sides are
+    compared pairwise.
+    """
+
+    base: Event
+    converted: Event
+    window: str | None = None
+    rate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Dimension:
     """A dimension of a cube. `name` is the short name; the full name is `cube.name`."""
 
@@ -360,6 +393,10 @@ class Measure:
     aliases: tuple[str, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     span: Span | None = None
+    non_additive: NonAdditive | None = None
+    fill_nulls_with: int | float | None = None  # what stands for null in a group
+    join_to_timespine: bool = False  # grouped by time, every period is a group
+    conversion: Conversion | None = None  # of a number without sql
 
 
 @dataclass(frozen=True, slots=True)

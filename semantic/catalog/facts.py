@@ -36,7 +36,7 @@ class Facts:
     """`references` holds the members that each member's snippets name, all by full names.
 
     `joined` holds the cubes that the condition of each join names; `roles` says whether a role is
-    among the references.
+    among the references; `kinds` are the semi-additive, spined and conversion measures.
     """
 
     references: Mapping[str, tuple[str, ...]]
@@ -44,6 +44,7 @@ class Facts:
     joined: Mapping[str, frozenset[str]]
     others: tuple[OtherCube, ...]
     keys: tuple[Dimension, ...]
+    kinds: tuple[Measure, ...] = ()
 
 
 def list_facts(cube: Cube) -> Facts:
@@ -69,7 +70,13 @@ def list_facts(cube: Cube) -> Facts:
         joined={name: frozenset(_list_cubes(join.sql)) for name, join in cube.joins.items()},
         others=tuple(others),
         keys=cube.primary_key,
+        kinds=tuple(measure for measure in cube.measures.values() if _is_special(measure)),
     )
+
+
+def _is_special(measure: Measure) -> bool:
+    special = measure.non_additive or measure.conversion or measure.join_to_timespine
+    return bool(special)
 
 
 def _list_cubes(expression: Expression) -> Iterator[str]:
@@ -122,6 +129,12 @@ def _measure_expressions(measure: Measure) -> Iterator[Expression]:
     yield from measure.drill_filters
     if measure.multi_stage is not None:
         yield from (key.sql for key in measure.multi_stage.order_by)
+    if measure.non_additive is not None:
+        members = (measure.non_additive.time, *measure.non_additive.groupings)
+        yield from (Expression((member,), measure.span) for member in members)
+    if measure.conversion is not None:
+        events = (measure.conversion.base, measure.conversion.converted)
+        yield from (Expression((event.measure,), measure.span) for event in events)
 
 
 def _dimension_expressions(dimension: Dimension) -> Iterator[Expression]:

@@ -14,6 +14,7 @@ from semantic.catalog.catalog import (
     Segment,
 )
 from semantic.catalog.check_cube import find_cube_problems
+from semantic.catalog.link_kinds import link_kinds
 from semantic.catalog.link_members import freeze, link_dimension, link_measure, qualify
 from semantic.catalog.link_policy import link_access_policy
 from semantic.catalog.link_rollups import link_pre_aggregation
@@ -55,7 +56,7 @@ def link_cube(
         for item in _unique(spec.dimensions, "dimension", problems)
     }
     measures = {
-        item.name: link_measure(item, title, resolver)
+        item.name: link_kinds(item, link_measure(item, title, resolver), resolver)
         for item in _unique(spec.measures, "measure", problems)
     }
     segments = {

@@ -146,7 +146,7 @@ def link_measure(spec: MeasureSpec, cube_title: str, resolver: Resolver) -> Meas
     return Measure(
         cube=resolver.cube,
         name=spec.name,
-        type=cast("MeasureType", spec.type),
+        type=cast("MeasureType", "number" if spec.type == "conversion" else spec.type),
         sql=sql,
         title=f"{cube_title} {short}",
         short_title=short,

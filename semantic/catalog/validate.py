@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from semantic.catalog.catalog import Cube, CubeSource
+from semantic.catalog.check_kinds import find_kind_problems
 from semantic.catalog.facts import Facts, list_facts
 from semantic.catalog.join_graph import JoinGraph
 from semantic.errors import Problem, suggest
@@ -245,6 +246,13 @@ def find_unknown_rollups(model: Model) -> Iterator[Problem]:
                     )
 
 
+def find_bad_kinds(model: Model) -> Iterator[Problem]:
+    """Semi-additive and conversion measures are made of what they can be made of."""
+    for facts in model.facts.values():
+        for measure in facts.kinds:
+            yield from find_kind_problems(model.cubes, measure)
+
+
 RULES: Final[tuple[Rule, ...]] = (
     find_empty_cubes,
     find_bad_joins,
@@ -254,4 +262,5 @@ RULES: Final[tuple[Rule, ...]] = (
     find_cycles,
     find_relation_cycles,
     find_unknown_rollups,
+    find_bad_kinds,
 )

@@ -13,6 +13,7 @@ from typing import assert_never
 
 from semantic.catalog.catalog import Expression, Measure, SwitchExpression
 from semantic.compile.aggregates import aggregate, operand
+from semantic.compile.kinds import write_kind
 from semantic.compile.scope import Scope
 from semantic.compile.windows import write_roll
 from semantic.compile.writer import KeyName, Placed, Writer, key_column, value_column
@@ -21,6 +22,7 @@ from semantic.plan.lineage import is_typed
 from semantic.plan.nodes import (
     Aggregate,
     Attachment,
+    Conversions,
     GroupKey,
     Groups,
     MeasureName,
@@ -30,6 +32,8 @@ from semantic.plan.nodes import (
     Relation,
     Roll,
     Rows,
+    SemiAdditive,
+    Spine,
     Spread,
 )
 
@@ -79,6 +83,8 @@ class Relations:
                 return self._rank(relation)
             case Roll():
                 return write_roll(self, self._writer, relation)
+            case SemiAdditive() | Spine() | Conversions():
+                return write_kind(self, self._writer, relation)
             case _ as unreachable:
                 assert_never(unreachable)
 

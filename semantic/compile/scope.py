@@ -35,7 +35,7 @@ from semantic.compile.filter_parameters import (
 )
 from semantic.compile.writer import Placed, Writer
 from semantic.errors import InternalError, UnsupportedError
-from semantic.plan.lineage import find_item, is_computed
+from semantic.plan.lineage import find_fill, find_item, is_computed
 from semantic.plan.nodes import Attachment, GroupKey, Rows, Shift, Step
 from semantic.query.bound import (
     DimensionUse,
@@ -267,10 +267,13 @@ class Scope:
         def read(measure: Measure) -> str:
             column = placed.values.get((measure.cube, measure.name))
             if column is not None:
-                return f"{alias}.{column}"
-            if not isinstance(measure.sql, Expression):
+                text = f"{alias}.{column}"
+            elif isinstance(measure.sql, Expression):
+                text = f"({self.expression(measure.sql, read)})"
+            else:
                 raise InternalError(f"{measure.cube}.{measure.name} is not in its relation")
-            return f"({self.expression(measure.sql, read)})"
+            filled = find_fill(self.writer.catalog, measure)
+            return text if filled is None else f"coalesce({text}, {literal(self.writer, filled)})"
 
         return read
 

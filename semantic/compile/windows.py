@@ -52,7 +52,7 @@ def write_roll(places: Places, writer: Writer, roll: Roll) -> str:
     listed = []
     for index, key in enumerate(roll.keys):
         if key.granularity is not None:
-            text = "_w._start" if key.name == roll.series.time.name else _coarser(writer, key)
+            text = "_w._start" if key.name == roll.series.time.name else coarser(writer, key)
         else:
             text = f"_b.{others[key.name]}"
         listed.append(f"{text} AS {key_column(index)}")
@@ -108,7 +108,7 @@ def _is_partial(roll: Roll) -> bool:
     )
 
 
-def _coarser(writer: Writer, key: GroupKey) -> str:
+def coarser(writer: Writer, key: GroupKey) -> str:
     """Return a coarser period of the same time dimension: the one that the series' period is in."""
     if key.granularity not in UNITS or key.granularity is None:
         raise UnsupportedError(
@@ -234,8 +234,20 @@ def _series(places: Places, writer: Writer, series: Series) -> str:
         bind = writer.parameters.bind
         start, end = cast(bind(series.start or "")), cast(bind(series.end or ""))
         last = dialect.add(end, _MILLISECOND, -1)
+    return write_periods(places, writer, series, (limits, start, last))
+
+
+def write_periods(
+    places: Places, writer: Writer, series: Series, found: tuple[str, str, str]
+) -> str:
+    """Return a FROM item with the periods that lie between two times, as `_start` and `_end`.
+
+    `found`: a FROM item with both times, then the two as they are read from it, last included.
+    """
+    limits, start, last = found
+    dialect = writer.dialect
     if series.calendar is not None:
-        return _calendar_series(places, writer, series, (limits, start, last))
+        return _calendar_series(places, writer, series, found)
     granularity = series.time.granularity or "day"
     if granularity in UNITS:
         step: Parts = ((1, granularity),)

@@ -137,6 +137,11 @@ def _ungrouped(finder: RowFinder, frame: Frame, leaves: tuple[Measure, ...]) -> 
     tree, rows = finder.find_all(leaves, frame)
     del tree
     for leaf in leaves:
+        if leaf.non_additive is not None:
+            raise UnsupportedError(
+                f"{leaf.cube}.{leaf.name} counts the rows of one time only: it has no value in one row",
+                suggestion="leave it out, or leave out `ungrouped`",
+            )
         if leaf.type in {"number", "number_agg"}:
             raise UnsafeAggregationError(
                 f"{leaf.cube}.{leaf.name} is an aggregate written in SQL: it has no value in one row",

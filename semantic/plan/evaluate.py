@@ -9,7 +9,7 @@ Inner stages are evaluations of the same kind with another frame, so everything 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from semantic.catalog.catalog import Catalog, Dimension, Measure
@@ -17,6 +17,7 @@ from semantic.catalog.join_graph import JoinTree
 from semantic.errors import UnsafeAggregationError, UnsupportedError
 from semantic.plan.frame import Frame, unique_keys
 from semantic.plan.grain import find_inner_frame, keys_of, without_member
+from semantic.plan.kinds import plan_semi_additive, plan_spine
 from semantic.plan.lineage import computed_below, is_typed, measures_of, reach_of, split
 from semantic.plan.nodes import (
     Aggregate,
@@ -47,6 +48,7 @@ class _Leaves:
     rows: Rows
     plain: list[Measure]
     distinct: list[Measure]
+    semi_additive: list[tuple[Measure, bool]]  # and whether joins repeat its rows
 
 
 class Evaluator:
@@ -112,21 +114,27 @@ class Evaluator:
             tree, rows = self._finder.find(leaf, frame)
             found = next((item for item in gathered if item.rows == rows), None)
             if found is None:
-                found = _Leaves(tree, rows, [], [])
+                found = _Leaves(tree, rows, [], [], [])
                 gathered.append(found)
-            (found.distinct if self._repeats(leaf, rows, frame) else found.plain).append(leaf)
+            repeats = self._repeats(leaf, rows, frame)
+            if leaf.non_additive is not None:
+                found.semi_additive.append((leaf, repeats))
+            else:
+                (found.distinct if repeats else found.plain).append(leaf)
         parts: list[Relation] = []
         roots: list[JoinTree] = []
         for item in gathered:
             if item.plain:
                 parts.append(Aggregate(item.rows, frame.keys, tuple(item.plain)))
             parts += self._distinct(frame, item)
+            parts += self._semi_additive(frame, item)
         for item in gathered:
             # Groups of rows that start at the root, where the measure may have no row.
             if frame.keys and item.tree.root != item.rows.cube and item.tree not in roots:
                 roots.append(item.tree)
                 rows = self._finder.from_root(item.tree, frame, item.rows)
                 parts.append(Groups(rows, frame.keys))
+        parts += self._spines(frame, gathered, parts)
         return parts[0] if len(parts) == 1 else Merge(tuple(parts), frame.keys, fills=True)
 
     def _repeats(self, leaf: Measure, rows: Rows, frame: Frame) -> bool:
@@ -155,18 +163,7 @@ class Evaluator:
         """Return aggregates over distinct keys: typed leaves together, others each on its own."""
         if not item.distinct:
             return []
-        cube = item.rows.cube
-        if not self._catalog.cubes[cube].primary_key:
-            why = " and ".join(
-                f"{step.source} -> {step.target} ({step.join.relationship})"
-                for step in item.rows.multiplying
-            )
-            leaf = item.distinct[0]
-            raise UnsafeAggregationError(
-                f"{leaf.cube}.{leaf.name} would count rows of {cube} more than once: "
-                f"the join {why} repeats them, and {cube} has no primary key to tell them apart",
-                suggestion=f"give {cube} a dimension with `primary_key: true`",
-            )
+        self._check_key(item.rows, item.distinct[0])
         typed = tuple(leaf for leaf in item.distinct if is_typed(leaf))
         found: list[Relation] = []
         if typed:
@@ -180,6 +177,50 @@ class Evaluator:
                         suggestion="make it a measure of the joined cube",
                     )
                 found.append(Aggregate(item.rows, frame.keys, (leaf,), distinct=True, own=own))
+        return found
+
+    def _check_key(self, rows: Rows, leaf: Measure) -> None:
+        """Check that rows which joins repeat can be told apart."""
+        if not self._catalog.cubes[rows.cube].primary_key:
+            why = " and ".join(
+                f"{step.source} -> {step.target} ({step.join.relationship})"
+                for step in rows.multiplying
+            )
+            raise UnsafeAggregationError(
+                f"{leaf.cube}.{leaf.name} would count rows of {rows.cube} more than once: "
+                f"the join {why} repeats them, and {rows.cube} has no primary key to tell them "
+                "apart",
+                suggestion=f"give {rows.cube} a dimension with `primary_key: true`",
+            )
+
+    def _semi_additive(self, frame: Frame, item: _Leaves) -> Iterator[Relation]:
+        for leaf, repeats in item.semi_additive:
+            if repeats:
+                self._check_key(item.rows, leaf)
+            yield plan_semi_additive(
+                self._catalog, self._bound, frame, item.rows, leaf, distinct=repeats
+            )
+
+    def _spines(
+        self, frame: Frame, gathered: Sequence[_Leaves], parts: Sequence[Relation]
+    ) -> list[Relation]:
+        """Return the periods in which measures that ask for all of them have no rows."""
+        found: list[Relation] = []
+        for item in gathered:
+            semi_additive = [leaf for leaf, _ in item.semi_additive]
+            for leaf in (*item.plain, *item.distinct, *semi_additive):
+                if not leaf.join_to_timespine:
+                    continue
+                name = (leaf.cube, leaf.name)
+                sources = [part for part in parts if name in part.measures]
+                sources += [
+                    part
+                    for part in parts
+                    if isinstance(part, Groups) and part.rows.cube == item.tree.root
+                ]
+                spine = plan_spine(self._catalog, self._finder, frame, leaf, sources)
+                if spine is not None and spine not in found:
+                    found.append(spine)
         return found
 
     def _stage(self, frame: Frame, measure: Measure) -> Relation:

@@ -7,6 +7,7 @@ from typing import Any, assert_never
 from semantic.catalog.catalog import Measure, RollingWindow
 from semantic.plan.nodes import (
     Aggregate,
+    Conversions,
     GroupKey,
     Groups,
     Merge,
@@ -16,6 +17,8 @@ from semantic.plan.nodes import (
     Relation,
     Roll,
     Rows,
+    SemiAdditive,
+    Spine,
     Spread,
     Step,
     Ungrouped,
@@ -119,18 +122,7 @@ def _owner(relation: Relation, name: tuple[str, str]) -> Relation | None:
 def _describe(relation: Relation) -> list[str]:
     match relation:
         case Aggregate():
-            names = ", ".join(_name(leaf) for leaf in relation.leaves)
-            if relation.distinct:
-                reason = ", ".join(
-                    f"{step.source} -> {step.target}" for step in relation.rows.multiplying
-                )
-                text = (
-                    f"aggregate the distinct rows of {relation.rows.cube} in each group, "
-                    f"because the join {reason} repeats its rows: {names}"
-                )
-            else:
-                text = f"aggregate the joined rows: {names}"
-            return [f"{text}{_by(relation.keys)}", *_indent(_describe_rows(relation.rows), 1)]
+            return _describe_aggregate(relation)
         case Groups():
             return [
                 f"the groups of the rows{_by(relation.keys)}",
@@ -157,6 +149,49 @@ def _describe(relation: Relation) -> list[str]:
             if isinstance(relation.source, Rows):
                 return lines + _indent(_describe_rows(relation.source), 1)
             return [*lines, *_below_of(relation)]
+        case SemiAdditive() | Spine() | Conversions():
+            return _describe_kind(relation)
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _describe_aggregate(relation: Aggregate) -> list[str]:
+    names = ", ".join(_name(leaf) for leaf in relation.leaves)
+    text = f"aggregate the joined rows: {names}"
+    if relation.distinct:
+        reason = ", ".join(f"{step.source} -> {step.target}" for step in relation.rows.multiplying)
+        text = (
+            f"aggregate the distinct rows of {relation.rows.cube} in each group, "
+            f"because the join {reason} repeats its rows: {names}"
+        )
+    return [f"{text}{_by(relation.keys)}", *_indent(_describe_rows(relation.rows), 1)]
+
+
+def _describe_kind(relation: SemiAdditive | Spine | Conversions) -> list[str]:
+    match relation:
+        case SemiAdditive():
+            which = "last" if relation.last else "first"
+            text = f"aggregate the rows at the {which} {_key(relation.time)}"
+            text += _within(relation.within).replace(" within ", " of each ")
+            text += f": {_name(relation.leaf)}{_by(relation.keys)}"
+            return [text, *_indent(_describe_rows(relation.rows), 1)]
+        case Spine():
+            return [
+                f"every period of {_key(relation.series.time)} in which there is no group of",
+                *_below_of(relation),
+            ]
+        case Conversions():
+            conversion = relation.measure.conversion
+            window = None if conversion is None else conversion.window
+            head = f"conversions {'after' if window is None else f'within {window} of'} events"
+            return [
+                f"{head}: {_name(relation.measure)}{_by(relation.keys)}",
+                *_below_of(relation),
+                f"{INDENT}the events, of which the latest before a conversion led to it",
+                *_indent(_describe_rows(relation.events), 2),
+                f"{INDENT}the conversions",
+                *_indent(_describe_rows(relation.converted), 2),
+            ]
         case _ as unreachable:
             assert_never(unreachable)
 

@@ -66,15 +66,26 @@ def expressions_of(item: Item) -> Iterator[Expression]:
             elif isinstance(item.sql, SwitchExpression):
                 yield from switch_expressions(item.sql)
         case Measure():
-            if isinstance(item.sql, Expression):
-                yield item.sql
-            elif isinstance(item.sql, SwitchExpression):
-                yield from switch_expressions(item.sql)
-            yield from item.filters
-            if item.multi_stage is not None:
-                yield from (key.sql for key in item.multi_stage.order_by)
+            yield from _measure_expressions(item)
         case Segment():
             yield item.sql
+
+
+def _measure_expressions(item: Measure) -> Iterator[Expression]:
+    if isinstance(item.sql, Expression):
+        yield item.sql
+    elif isinstance(item.sql, SwitchExpression):
+        yield from switch_expressions(item.sql)
+    yield from item.filters
+    if item.multi_stage is not None:
+        yield from (key.sql for key in item.multi_stage.order_by)
+    if item.non_additive is not None:
+        members = (item.non_additive.time, *item.non_additive.groupings)
+        yield from (Expression((member,)) for member in members)
+    if item.conversion is not None:
+        # Its dimensions are read with the rows of each of the two, not with its own.
+        yield Expression((item.conversion.base.measure,))
+        yield Expression((item.conversion.converted.measure,))
 
 
 def _case_expressions(case: CaseExpression) -> Iterator[Expression]:
@@ -251,7 +262,8 @@ def kind_of(catalog: Catalog, measure: Measure) -> MeasureKind:
         UnsupportedError: it mixes measures with aggregates over rows.
     """
     stage = measure.multi_stage
-    if measure.rolling_window is not None or measure.type == "rank":
+    special = measure.rolling_window or measure.conversion
+    if special is not None or measure.type == "rank":
         return "staged"
     if stage is not None:
         changes = stage.grain or stage.filter or stage.time_shifts or stage.order_by
@@ -277,6 +289,17 @@ def kind_of(catalog: Catalog, measure: Measure) -> MeasureKind:
             suggestion="put the filters on the measures that it is computed from",
         )
     return "calculated"
+
+
+def find_fill(catalog: Catalog, measure: Measure) -> float | None:
+    """Return what a measure shows in a group where it is null; None: null."""
+    if measure.fill_nulls_with is not None or measure.conversion is None:
+        return measure.fill_nulls_with
+    if measure.conversion.rate:
+        return None
+    counted = find_item(catalog, measure.conversion.converted.measure)
+    summed = isinstance(counted, Measure) and counted.type == "sum"
+    return None if summed else 0  # as every count of nothing
 
 
 def split(

@@ -11,6 +11,8 @@ that it follows are in ARCHITECTURE.md ("What a query means").
 - `Merge` puts relations of the same groups together; what one of them lacks is empty.
 - `Regroup`, `Spread`, `Rank` and `Compute` are the outer stages of multi-stage measures.
 - `Series`, `Roll` and `Periods` make rolling windows.
+- `SemiAdditive` aggregates the rows at the first or last time, `Spine` has the periods without rows,
+  `Conversions` sets conversions beside the events that led to them.
 
 Calculated measures have no place in relations: they are arithmetic over the values of a relation,
 written where they are needed.
@@ -250,7 +252,68 @@ class Roll:
         return ((self.measure.cube, self.measure.name),)
 
 
-Relation = Aggregate | Groups | Merge | Regroup | Spread | Rank | Roll
+@dataclass(frozen=True, slots=True)
+class SemiAdditive:
+    """`leaf` over the rows whose `time` is the last (or first) of its part.
+
+    The parts are the rows of one combination of `within`. `distinct` as in `Aggregate`.
+    """
+
+    rows: Rows
+    keys: tuple[GroupKey, ...]
+    leaf: Measure
+    time: GroupKey
+    within: tuple[GroupKey, ...]
+    last: bool
+    distinct: bool = False
+
+    @property
+    def measures(self) -> tuple[MeasureName, ...]:
+        """The one measure."""
+        return ((self.leaf.cube, self.leaf.name),)
+
+
+@dataclass(frozen=True, slots=True)
+class Spine:
+    """A group for each period of the series in which no group of `sources` lies.
+
+    Its other keys are null. A series without start and end lasts from the first to the last period
+    of the sources.
+    """
+
+    sources: tuple[Relation, ...]
+    keys: tuple[GroupKey, ...]
+    series: Series
+
+    @property
+    def measures(self) -> tuple[MeasureName, ...]:
+        """None."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conversions:
+    """`measure` in the groups of `base`, the relation of its base measure.
+
+    `events` are the base events with these keys, `converted` the conversions: each belongs to the
+    latest of the events that could have led to it.
+    """
+
+    base: Relation
+    events: Rows
+    converted: Rows
+    keys: tuple[GroupKey, ...]
+    measure: Measure
+
+    @property
+    def measures(self) -> tuple[MeasureName, ...]:
+        """The one measure."""
+        return ((self.measure.cube, self.measure.name),)
+
+
+Relation = (
+    Aggregate | Groups | Merge | Regroup | Spread | Rank | Roll | SemiAdditive | Spine | Conversions
+)
 
 
 @dataclass(frozen=True, slots=True)

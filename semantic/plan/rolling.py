@@ -63,7 +63,7 @@ class Windows:
                 f"and the query has {len(names)}",
                 suggestion="ask for one time dimension at a time",
             )
-        finest = min(timed, key=self._fineness)
+        finest = find_finest(timed)
         others = tuple(key for key in frame.keys if key.granularity is None)
         series = self._series(frame, finest, ranged)
         time = GroupKey(finest.dimension, finest.path, None)
@@ -85,15 +85,7 @@ class Windows:
         return Roll(rows, series, time, frame.keys, measure, parts)
 
     def _series(self, frame: Frame, finest: GroupKey, ranged: list[Within]) -> Series:
-        cube = self._catalog.cubes[finest.dimension.cube]
-        custom = next(
-            (item for item in finest.dimension.granularities if item.name == finest.granularity),
-            None,
-        )
-        calendar = None
-        if custom is not None and custom.sql is not None:
-            inner = Frame((GroupKey(finest.dimension, finest.path, None),))
-            calendar = Rows(cube.name, self._finder.find(None, inner)[1].steps)
+        calendar = find_calendar(self._catalog, self._finder, finest)
         found = ranged[0] if ranged else None
         if found is not None and found.start is not None and found.end is not None:
             start, end = found.start.local.isoformat(" "), found.end.local.isoformat(" ")
@@ -120,16 +112,6 @@ class Windows:
         finest = max(known, key=UNITS.index)
         return "day" if finest in {"week", "month", "quarter", "year"} else finest
 
-    def _fineness(self, key: GroupKey) -> int:
-        name = key.granularity or "day"
-        if name in UNITS:
-            return -UNITS.index(name)
-        for granularity in key.dimension.granularities:
-            if granularity.name == name and granularity.interval is not None:
-                parts = parse_interval(granularity.interval) or {}
-                return -max((UNITS.index(unit) for unit in parts), default=0)
-        return 0
-
     def _widen(self, item: Within, window: RollingWindow) -> Within:
         """Return the range that the window of one period, the whole range, sees."""
         zone = ZoneInfo(self._bound.timezone)
@@ -150,6 +132,33 @@ class Windows:
         elif window.leading is None:
             upper = anchor
         return dataclasses.replace(item, start=lower, end=upper)
+
+
+def find_finest(keys: Iterable[GroupKey]) -> GroupKey:
+    """Return the key with the shortest periods, of several keys of one time dimension."""
+    return min(keys, key=_fineness)
+
+
+def _fineness(key: GroupKey) -> int:
+    name = key.granularity or "day"
+    if name in UNITS:
+        return -UNITS.index(name)
+    for granularity in key.dimension.granularities:
+        if granularity.name == name and granularity.interval is not None:
+            parts = parse_interval(granularity.interval) or {}
+            return -max((UNITS.index(unit) for unit in parts), default=0)
+    return 0
+
+
+def find_calendar(catalog: Catalog, finder: RowFinder, key: GroupKey) -> Rows | None:
+    """Return the rows that say where periods begin, when the granularity is SQL."""
+    custom = next(
+        (item for item in key.dimension.granularities if item.name == key.granularity), None
+    )
+    if custom is None or custom.sql is None:
+        return None
+    inner = Frame((GroupKey(key.dimension, key.path, None),))
+    return Rows(catalog.cubes[key.dimension.cube].name, finder.find(None, inner)[1].steps)
 
 
 def _moved(anchor: Instant | None, text: str | None, sign: int, zone: ZoneInfo) -> Instant | None:

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from semantic.plan.nodes import (
     Aggregate,
+    Conversions,
     Groups,
     Merge,
     Rank,
@@ -14,6 +15,8 @@ from semantic.plan.nodes import (
     Relation,
     Roll,
     Rows,
+    SemiAdditive,
+    Spine,
     Spread,
     Ungrouped,
 )
@@ -22,8 +25,12 @@ from semantic.plan.nodes import (
 def parts_of(relation: Relation) -> tuple[Relation, ...]:
     """Return the relations that a relation is made of."""
     match relation:
-        case Aggregate() | Groups():
+        case Aggregate() | Groups() | SemiAdditive():
             return ()
+        case Spine():
+            return relation.sources
+        case Conversions():
+            return (relation.base,)
         case Merge():
             return relation.parts
         case Regroup() | Rank():
@@ -38,30 +45,35 @@ def parts_of(relation: Relation) -> tuple[Relation, ...]:
 
 def rows_of(source: Relation | Ungrouped) -> Iterator[Rows]:
     """Yield all rows that are read, those of attached relations too."""
+    for rows in _own_rows(source):
+        yield rows
+        for attachment in rows.attachments:
+            yield from rows_of(attachment.relation)
+    if not isinstance(source, Ungrouped):
+        for part in parts_of(source):
+            yield from rows_of(part)
+
+
+def _own_rows(source: Relation | Ungrouped) -> Iterator[Rows]:
+    """Yield the rows that a relation reads itself."""
     match source:
-        case Ungrouped():
-            yield from _with_attached(source.rows)
-            return
+        case Ungrouped() | Groups() | SemiAdditive():
+            yield source.rows
         case Aggregate():
-            yield from _with_attached(source.rows)
+            yield source.rows
             if source.own is not None:
-                yield from _with_attached(source.own)
-        case Groups():
-            yield from _with_attached(source.rows)
-        case Roll():
-            if isinstance(source.source, Rows):
-                yield from _with_attached(source.source)
+                yield source.own
+        case Conversions():
+            yield source.events
+            yield source.converted
+        case Roll() | Spine():
+            if isinstance(source, Roll) and isinstance(source.source, Rows):
+                yield source.source
             if source.series.bounds is not None:
-                yield from _with_attached(source.series.bounds.rows)
+                yield source.series.bounds.rows
             if source.series.calendar is not None:
-                yield from _with_attached(source.series.calendar)
-        case _:
+                yield source.series.calendar
+        case Merge() | Regroup() | Spread() | Rank():
             pass
-    for part in parts_of(source):
-        yield from rows_of(part)
-
-
-def _with_attached(rows: Rows) -> Iterator[Rows]:
-    yield rows
-    for attachment in rows.attachments:
-        yield from rows_of(attachment.relation)
+        case _ as unreachable:
+            assert_never(unreachable)

@@ -205,6 +205,38 @@ class DimensionSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class NonAdditiveSpec:
+    """`non_additive_dimension`: only the rows at the last (or first) time count."""
+
+    time: Text
+    last: bool
+    groupings: tuple[Text, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class PairSpec:
+    """A dimension of base events and the one of conversions that is compared with it."""
+
+    base: Text
+    conversion: Text
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionSpec:
+    """`conversion`: which base events led to which conversions."""
+
+    base_measure: Text
+    conversion_measure: Text
+    entity: PairSpec
+    time: PairSpec
+    window: str | None
+    rate: bool
+    properties: tuple[PairSpec, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class MeasureSpec:
     """A measure."""
 
@@ -222,6 +254,10 @@ class MeasureSpec:
     multi_stage: MultiStageSpec | None = None
     mask: MaskSpec | None = None
     aliases: tuple[str, ...] = ()
+    non_additive: NonAdditiveSpec | None = None
+    fill_nulls_with: int | float | None = None
+    join_to_timespine: bool = False
+    conversion: ConversionSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Final
 
 from semantic.spec.cube import MeasureSpec, MultiStageSpec, RollingWindowSpec, SwitchSpec
 from semantic.spec.formats import is_number_format
+from semantic.spec.read_kinds import read_kinds
 from semantic.spec.read_labels import (
     any_format,
     read_aliases,
@@ -22,6 +23,7 @@ MEASURE_TYPES: Final = {
     for name in (
         "count", "count_distinct", "count_distinct_approx", "sum", "avg", "min", "max",
         "number", "number_agg", "string", "time", "boolean", "rank", "running_total",
+        "conversion",
     )
 } | {
     "countDistinct": "count_distinct",
@@ -42,6 +44,7 @@ def read_measure(reader: MappingReader, name: str) -> MeasureSpec | None:
     sql = _read_sql(reader)
     multi_stage, window = read_multi_stage(reader), read_rolling_window(reader)
     kind, window = _read_running_total(reader, kind, window)
+    kinds = read_kinds(reader, kind)
     _check_source(reader, kind, sql, multi_stage)
     filters = _read_filters(reader, "filters")
     if filters and (kind in _CALCULATED or multi_stage is not None):
@@ -65,6 +68,10 @@ def read_measure(reader: MappingReader, name: str) -> MeasureSpec | None:
         multi_stage=multi_stage,
         mask=read_mask(reader),
         aliases=read_aliases(reader),
+        non_additive=kinds.non_additive,
+        fill_nulls_with=kinds.fill,
+        join_to_timespine=kinds.spined,
+        conversion=kinds.conversion,
     )
     reader.finish(_LATER)
     return spec if kind else None
@@ -111,7 +118,11 @@ def _check_source(
         return
     if multi_stage is not None and multi_stage.order_by:
         reader.report("conflicting_keys", f"{reader.what} is no rank: it has no `order_by`")
-    if kind not in {None, "count"} and sql is None and not reader.given("sql", "case"):
+    if (
+        kind not in {None, "count", "conversion"}
+        and sql is None
+        and not reader.given("sql", "case")
+    ):
         reader.report("missing_key", f"{reader.what} is a {kind}: it has no `sql`")
 
 

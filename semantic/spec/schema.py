@@ -17,6 +17,7 @@ from semantic.spec.intervals import UNITS
 from semantic.spec.pre_aggregation import TYPES as PRE_AGGREGATION_TYPES
 from semantic.spec.read_cube import RELATIONSHIPS
 from semantic.spec.read_dimension import DIMENSION_TYPES
+from semantic.spec.read_kinds import CALCULATIONS, WINDOW_CHOICES
 from semantic.spec.read_measure import MEASURE_TYPES
 from semantic.spec.reader import MAXIMUM_NAME
 
@@ -211,7 +212,32 @@ TABLE: Final[dict[str, dict[str, Key]]] = {
         "order_by": (_list("rank_key"), "What a rank is ordered by."),
         "mask": (_MASK, "What masked callers see instead."),
         "aliases": (TEXTS, "Other names that people use."),
+        "non_additive_dimension": (
+            _or_null(_ref("non_additive_dimension")),
+            "Only the rows at the first or last time count, as of a balance.",
+        ),
+        "fill_nulls_with": ({"type": ["number", "null"]}, "What stands for null."),
+        "join_to_timespine": (FLAG, "Grouped by time, each period has a row."),
+        "conversion": (_or_null(_ref("conversion")), "Of `type: conversion`."),
         **_later("cumulative", "key"),
+    },
+    "non_additive_dimension": {
+        "name": (TEXT, "A time dimension of the same cube."),
+        "window_choice": (_choice(WINDOW_CHOICES), "Which time counts."),
+        "window_groupings": (TEXTS, "Dimensions that each have a time of their own."),
+    },
+    "conversion": {
+        "base_measure": (TEXT, "Counts or sums the events that may lead to a conversion."),
+        "conversion_measure": (TEXT, "Counts or sums the conversions."),
+        "entity": (_or_null(_ref("conversion_pair")), "Who visits and who buys."),
+        "time": (_or_null(_ref("conversion_pair")), "When each happens."),
+        "window": (TEXT, "How long after, as in `7 day`; any time when absent."),
+        "calculation": (_choice(CALCULATIONS), "The share of base events, or how many."),
+        "constant_properties": (_list("conversion_pair"), "What must be the same in both."),
+    },
+    "conversion_pair": {
+        "base": (TEXT, "A dimension of the base measure's cube."),
+        "conversion": (TEXT, "The one of the conversion measure's cube."),
     },
     "segment": {
         **_NAME,

@@ -58,6 +58,22 @@ cubes:
         grain: {exclude: [id]}
         filter: {include: [{and: [{member: id, operator: set}]}]}
         time_shift: [{interval: 1 year, type: prior}]
+      - name: stock
+        type: sum
+        sql: a
+        non_additive_dimension: {name: at, window_choice: max, window_groupings: [size]}
+        fill_nulls_with: 0
+        join_to_timespine: true
+      - name: share
+        type: conversion
+        conversion:
+          base_measure: count
+          conversion_measure: count
+          entity: {base: size, conversion: size}
+          time: {base: at, conversion: at2}
+          window: 7 day
+          calculation: conversions
+          constant_properties: [{base: linked, conversion: linked}]
       - {name: ranked, type: rank, multi_stage: true, order_by: [{sql: "{count}", dir: desc}]}
       - name: switched
         type: number
@@ -118,6 +134,9 @@ KINDS = (
     (r"`filter`", ("filter_directive",)),
     (r"`order_by`", ("rank_key",)),
     (r"`rolling_window`", ("rolling_window",)),
+    (r"`non_additive_dimension`", ("non_additive_dimension",)),
+    (r"`conversion`", ("conversion",)),
+    (r"`(entity|time|constant_properties)` of `conversion`", ("conversion_pair",)),
     (r"`refresh_key`", ("refresh_key",)),
     (r"a time dimension of", ("rollup_time",)),
     (r"an index of", ("rollup_index",)),
