@@ -74,7 +74,14 @@ def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
             await asyncio.to_thread(gateway.close)
 
     hot: dict[str, ASGIApp] = {f"{BASE}/load": LoadApp(gateway), "/mcp": agents}
-    app: ASGIApp = Front(hot | build_health(gateway), routes, gateway.metrics, lifespan)
+    guard = gateway.authenticator
+    app: ASGIApp = Front(
+        hot | build_health(gateway),
+        routes,
+        gateway.metrics,
+        lifespan,
+        guard.prepare if guard.key_set is not None else None,
+    )
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
     if not origins:
         return app
@@ -82,7 +89,7 @@ def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
         app,
         allow_origins=origins,
         allow_methods=["GET", "POST", "OPTIONS"],
-        allow_headers=["authorization", "content-type", "x-request-id"],
+        allow_headers=["accept", "authorization", "content-type", "x-request-id"],
         expose_headers=["x-request-id"],
     )
 

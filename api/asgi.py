@@ -6,9 +6,11 @@ a framework's route costs several times what the planner does for a small query.
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
@@ -16,11 +18,19 @@ import orjson
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import RequestTooLargeError, error_body, face_of, present
+from api.errors import (
+    RequestTimeoutError,
+    RequestTooLargeError,
+    error_body,
+    error_headers,
+    face_of,
+    present,
+)
 from api.metrics import Metrics
 from semantic.errors import DucatError, QueryCancelledError
 
 LARGEST_BODY: Final = 1024 * 1024
+BODY_SECONDS: Final = 30.0
 REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 BAD_REQUEST: Final = 400
 log = structlog.stdlib.get_logger("ducat.api")
@@ -35,11 +45,14 @@ class Front:
         rest: ASGIApp,
         metrics: Metrics,
         lifespan: Callable[[], AbstractAsyncContextManager[None]],
+        prepare: Callable[[Mapping[str, str]], Awaitable[None]] | None = None,
     ) -> None:
+        """Take the handlers; `prepare` is awaited with the headers of each request before them."""
         self._hot = hot
         self._rest = rest
         self._metrics = metrics
         self._lifespan = lifespan
+        self._prepare = prepare
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or live from the server's start to its end."""
@@ -67,6 +80,8 @@ class Front:
             await send(message)
 
         try:
+            if self._prepare is not None:
+                await self._prepare(headers)
             app = self._hot.get(scope["path"], self._rest)
             await app(scope, limit_body(receive, headers), answer)
         except Exception as failure:
@@ -111,22 +126,39 @@ def read_headers(scope: Scope) -> dict[str, str]:
 
 
 def limit_body(
-    receive: Receive, headers: Mapping[str, str], largest: int = LARGEST_BODY
+    receive: Receive,
+    headers: Mapping[str, str],
+    largest: int = LARGEST_BODY,
+    seconds: float = BODY_SECONDS,
 ) -> Receive:
-    """Return a `receive` that refuses bodies longer than `largest` bytes, declared or not."""
+    """Return a `receive` that refuses bodies which are too long, declared or not, or too slow.
+
+    A body may have `largest` bytes, and `seconds` from its first to its last.
+    """
     declared = headers.get("content-length", "0")
+    deadline = time.monotonic() + seconds
     seen = 0
+    is_whole = False
 
     async def limited() -> Message:
-        nonlocal seen
+        nonlocal seen, is_whole
+        if is_whole:
+            return await receive()  # waits for the caller to leave, for as long as that takes
         if declared.isdecimal() and int(declared) > largest:
             raise RequestTooLargeError(
                 f"a request may have {largest} bytes, this one has {declared}"
             )
-        message = await receive()
+        try:
+            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                message = await receive()
+        except TimeoutError as slow:
+            raise RequestTimeoutError(
+                f"the request's body did not arrive within {seconds:g} seconds"
+            ) from slow
         seen += len(message.get("body", b""))
         if seen > largest:
             raise RequestTooLargeError(f"a request may have {largest} bytes")
+        is_whole = not message.get("more_body", False)
         return message
 
     return limited
@@ -160,6 +192,7 @@ async def send_bytes(
     *,
     status: int = 200,
     content_type: bytes = b"application/json; charset=utf-8",
+    headers: Mapping[str, str] | None = None,
 ) -> None:
     """Answer with ready bytes."""
     await send(
@@ -170,6 +203,7 @@ async def send_bytes(
                 (b"content-type", content_type),
                 (b"content-length", str(len(body)).encode()),
                 (b"cache-control", b"no-store"),
+                *((name.encode(), value.encode()) for name, value in (headers or {}).items()),
             ],
         }
     )
@@ -180,4 +214,4 @@ async def send_error(send: Send, failure: BaseException, request_id: str) -> Non
     """Answer with Cube's error object."""
     error = present(failure)
     body = orjson.dumps(error_body(error, request_id))
-    await send_bytes(send, body, status=face_of(error).status)
+    await send_bytes(send, body, status=face_of(error).status, headers=error_headers(error))

@@ -1,12 +1,16 @@
-"""Who asks: a JWT becomes a `SecurityContext`.
+"""Who asks: a JWT or an API key becomes a `SecurityContext`.
 
-Tokens are HS256, in `Authorization: <token>` or `Authorization: Bearer <token>`, as Cube's clients
-send them. `sub` is the user, `groups` a list of names; every claim is kept for the model's access
-rules. A token without `exp` does not expire, as in Cube; `ducat token` always sets one.
+A token stands in `Authorization: <token>` or `Authorization: Bearer <token>`, as Cube's clients send
+it. Three kinds are known: HS256 with our shared secret; a signature by a key of the identity
+provider's JWKS; an API key (`dk_…`). Which algorithm is allowed follows from where the key comes
+from, never from the token, so that no public key is taken for a secret. Every claim is kept for the
+model's access rules. A token without `exp` does not expire, as in Cube, unless
+`DUCAT_JWT_REQUIRE_EXPIRY` is set; `ducat token` always sets one.
 
-One token may speak for others: that of the service user (`DUCAT_SERVICE_USER`), which Superset
-uses. Its `X-Ducat-User` header names the person who asks. That person does not inherit the
-service's groups: a service that may see everything must not lend its sight to every reader.
+One user may speak for others: the service user (`DUCAT_SERVICE_USER`), which Superset uses. Its
+`X-Ducat-User` header names the person who asks. That person does not inherit the service's groups: a
+service that may see everything must not lend its sight to every reader. Only tokens that were made
+here carry that right; a name that an identity provider gave does not.
 """
 
 from __future__ import annotations
@@ -19,8 +23,12 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import jwt
+import structlog
 
+from api.claims import LONGEST_NAME, ClaimRules
 from api.errors import AuthenticationError, ImpersonationError
+from api.jwks import KeySet
+from api.keys import PREFIX, KeyFile
 from semantic.errors import SettingsError
 from semantic.query.context import SecurityContext
 from semantic.settings import Settings
@@ -29,7 +37,11 @@ ALGORITHM: Final = "HS256"
 SHORTEST_SECRET: Final = 32
 CLOCK_SKEW: Final = timedelta(seconds=30)
 LIFETIME: Final = timedelta(days=30)
-LONGEST_NAME: Final = 255
+ASYMMETRIC: Final = (
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+)  # fmt: skip
+OWN_CLAIMS: Final = ClaimRules()
+log = structlog.stdlib.get_logger("ducat.auth")
 
 
 def make_token(
@@ -81,29 +93,54 @@ def check_secret(secret: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """Checks tokens against one secret and the claims that the settings demand."""
+    """Checks tokens against a secret, the keys of an identity provider, and a file of API keys."""
 
-    secret: str
+    secret: str | None
     issuer: str | None
     audience: str | None
     service_user: str
+    rules: ClaimRules = OWN_CLAIMS
+    skew: timedelta = CLOCK_SKEW
+    require_expiry: bool = False
+    algorithms: tuple[str, ...] = ASYMMETRIC
+    key_set: KeySet | None = None
+    key_file: KeyFile | None = None
 
     @classmethod
     def of(cls, settings: Settings, secret: str | None = None) -> Authenticator:
         """Return the authenticator of these settings; `secret` stands in for a missing one.
 
         Raises:
-            SettingsError: there is no secret, or it is too short.
+            SettingsError: there is nothing to check tokens with, or it is not safe.
         """
         found = settings.jwt_secret.get_secret_value() if settings.jwt_secret else secret
-        if not found:
+        key_file = KeyFile(settings.api_keys_path)
+        if not found and settings.jwt_jwks_url is None and not key_file.read():
             raise SettingsError(
                 "DUCAT_JWT_SECRET is not set, and without it no token can be checked",
                 suggestion="set it to the output of `openssl rand -hex 32`",
             )
         return cls(
-            check_secret(found), settings.jwt_issuer, settings.jwt_audience, settings.service_user
+            check_secret(found) if found else None,
+            settings.jwt_issuer,
+            settings.jwt_audience,
+            settings.service_user,
+            ClaimRules.of(settings),
+            timedelta(seconds=settings.jwt_clock_skew_seconds),
+            settings.jwt_require_expiry,
+            _read_algorithms(settings),
+            _key_set(settings),
+            key_file,
         )
+
+    async def prepare(self, headers: Mapping[str, str]) -> None:
+        """Fetch the provider's keys if this request's token needs them; never raises."""
+        if self.key_set is None:
+            return
+        token = _token(headers.get("authorization", ""))
+        header = None if token.startswith(PREFIX) else _read_header(token)
+        if header is not None and header.get("alg") in self.algorithms:
+            await self.key_set.learn(header)
 
     def authenticate(self, headers: Mapping[str, str]) -> SecurityContext:
         """Return who asks. `headers` have lower-case names.
@@ -112,11 +149,11 @@ class Authenticator:
             AuthenticationError: there is no token, or it is not valid; Cube's words.
             ImpersonationError: only the service user may name another user.
         """
-        context = self._read(headers.get("authorization", ""))
+        context, is_ours = self._read(_token(headers.get("authorization", "")))
         other = headers.get("x-ducat-user")
         if other is None:
             return context
-        if context.user != self.service_user:
+        if context.user != self.service_user or not is_ours:
             raise ImpersonationError(
                 "this token may not speak for another user",
                 suggestion=f"X-Ducat-User is for tokens whose subject is {self.service_user}",
@@ -126,33 +163,77 @@ class Authenticator:
         claims = MappingProxyType({"sub": other, "act": {"sub": context.user}})
         return SecurityContext(user=other, groups=(), claims=claims)
 
-    def _read(self, header: str) -> SecurityContext:
-        scheme, _, rest = header.strip().partition(" ")
-        token = rest.strip() if scheme.lower() == "bearer" else header.strip()
+    def _read(self, token: str) -> tuple[SecurityContext, bool]:
+        """Return who holds a token, and whether the token was made here."""
         if not token:
             raise AuthenticationError(
                 "Authorization header isn't set", suggestion="make a token with `ducat token USER`"
             )
+        if token.startswith(PREFIX):
+            if self.key_file is None:
+                raise AuthenticationError("Invalid token")
+            return self.key_file.authenticate(token, datetime.now(UTC)), True
         try:
-            claims = jwt.decode(
-                token,
-                self.secret,
-                algorithms=[ALGORITHM],
-                audience=self.audience,
-                issuer=self.issuer,
-                leeway=CLOCK_SKEW,
-                options={"verify_aud": self.audience is not None},
-            )
-        except jwt.InvalidTokenError as invalid:
+            header = jwt.get_unverified_header(token)
+            is_ours = header.get("alg") == ALGORITHM
+            claims = self._verify(token, header, is_ours=is_ours)
+        except jwt.PyJWTError as invalid:
+            log.info("token refused", reason=type(invalid).__name__)
             raise AuthenticationError("Invalid token") from invalid
-        return _context(claims)
+        # Our own tokens say `sub` and `groups`; the settings name the provider's claims.
+        return (OWN_CLAIMS if is_ours and self.key_set else self.rules).read(claims), is_ours
+
+    def _verify(self, token: str, header: Mapping[str, Any], *, is_ours: bool) -> dict[str, Any]:
+        key: str | jwt.PyJWK | None = self.secret
+        algorithms: tuple[str, ...] = (ALGORITHM,)
+        if not is_ours:
+            key = self.key_set.find(header) if self.key_set is not None else None
+            algorithms = self.algorithms
+        if key is None:
+            raise jwt.InvalidKeyError("no key for this token")
+        return jwt.decode(
+            token,
+            key,
+            algorithms=algorithms,
+            audience=self.audience,
+            issuer=self.issuer,
+            leeway=self.skew,
+            options={
+                "verify_aud": self.audience is not None,
+                "require": ["exp"] if self.require_expiry else [],
+            },
+        )
 
 
-def _context(claims: dict[str, Any]) -> SecurityContext:
-    user = claims.get("sub", "anonymous")
-    groups = claims.get("groups", [])
-    is_named = isinstance(user, str) and 0 < len(user) <= LONGEST_NAME
-    is_list = isinstance(groups, list) and all(isinstance(group, str) for group in groups)
-    if not (is_named and is_list):
-        raise AuthenticationError("Invalid token")
-    return SecurityContext(user=user, groups=tuple(groups), claims=MappingProxyType(claims))
+def _token(header: str) -> str:
+    scheme, _, rest = header.strip().partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else header.strip()
+
+
+def _read_header(token: str) -> dict[str, Any] | None:
+    try:
+        return jwt.get_unverified_header(token)
+    except jwt.PyJWTError:
+        return None
+
+
+def _read_algorithms(settings: Settings) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in settings.jwt_algorithms.split(",") if name.strip())
+    wrong = [name for name in names if name not in ASYMMETRIC]
+    if wrong or not names:
+        raise SettingsError(
+            f"DUCAT_JWT_ALGORITHMS: {', '.join(wrong) or 'none'} cannot be used with public keys",
+            suggestion=f"choose among {', '.join(ASYMMETRIC)}",
+        )
+    return names
+
+
+def _key_set(settings: Settings) -> KeySet | None:
+    if settings.jwt_jwks_url is None:
+        return None
+    if settings.environment == "production" and not (settings.jwt_issuer and settings.jwt_audience):
+        raise SettingsError(
+            "DUCAT_JWT_JWKS_URL needs DUCAT_JWT_ISSUER and DUCAT_JWT_AUDIENCE in production",
+            suggestion="without them a token that was meant for another service opens this one",
+        )
+    return KeySet(settings.jwt_jwks_url)

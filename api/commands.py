@@ -1,4 +1,4 @@
-"""`ducat token`, `ducat settings` and `ducat query`."""
+"""`ducat token`, `ducat keys`, `ducat settings` and `ducat query`."""
 
 from __future__ import annotations
 
@@ -41,6 +41,66 @@ def token(root: Path | None, user: str, groups: tuple[str, ...], expires: str) -
         audience=settings.jwt_audience,
     )
     click.echo(written)
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and revoke API keys, which are kept as hashes."""
+
+
+@keys.command()
+@click.argument("user")
+@click.option("--group", "groups", multiple=True, help="A group of the user; repeat for more.")
+@click.option("--expires", help="Lifetime: 15m, 8h or 90d. Without it, until it is revoked.")
+@click.option("--note", default="", help="What the key is for.")
+@click.pass_obj
+def create(
+    root: Path | None, user: str, groups: tuple[str, ...], expires: str | None, note: str
+) -> None:
+    """Make a key with which a program asks as USER. It is printed once."""
+    from api.claims import LONGEST_NAME  # noqa: PLC0415
+    from api.keys import KeyFile  # noqa: PLC0415
+
+    if not 0 < len(user) <= LONGEST_NAME:
+        raise click.BadParameter(f"a user's name has 1 to {LONGEST_NAME} characters")
+    lifetime = None if expires is None else _read_duration(expires)
+    file = KeyFile(read_settings(root).api_keys_path)
+    text, made = file.create(user, groups, now=datetime.now(UTC), lifetime=lifetime, note=note)
+    click.echo(text)
+    click.echo(f"key {made.id} is kept as a hash in {file.path}; it is not shown again", err=True)
+
+
+@keys.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_(root: Path | None, *, as_json: bool) -> None:
+    """List the keys: id, user, groups, when made, when over."""
+    import orjson  # noqa: PLC0415
+
+    from api.keys import KeyFile, describe_key  # noqa: PLC0415
+
+    found = [
+        describe_key(key) for key in KeyFile(read_settings(root).api_keys_path).read().values()
+    ]
+    if as_json:
+        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        return
+    for key in found:
+        over = f"until {key['expires']}" if key["expires"] else "until revoked"
+        ended = " (over)" if key["expired"] else ""
+        groups = ",".join(key["groups"]) or "-"
+        click.echo(f"{key['id']}  {key['user']}  {groups}  {over}{ended}  {key['note']}".rstrip())
+
+
+@keys.command()
+@click.argument("key_id", metavar="ID")
+@click.pass_obj
+def revoke(root: Path | None, key_id: str) -> None:
+    """Revoke the key ID: servers refuse it from their next request on."""
+    from api.keys import KeyFile  # noqa: PLC0415
+
+    gone = KeyFile(read_settings(root).api_keys_path).revoke(key_id)
+    click.echo(f"key {gone.id} of {gone.user} is revoked", err=True)
 
 
 @click.command()

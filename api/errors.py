@@ -37,6 +37,36 @@ class BusyError(DucatError):
     code = "too_busy"
 
 
+class CallerLimitError(DucatError):
+    """This caller has as many queries at once, or in a minute, as one caller may."""
+
+    code = "caller_limit"
+
+    def __init__(
+        self, message: str, *, suggestion: str | None = None, retry_after: int = 1
+    ) -> None:
+        super().__init__(message, suggestion=suggestion)
+        self.retry_after = retry_after
+
+
+class MissingScopeError(DucatError):
+    """The caller may ask for numbers, but not for this: SQL, or jobs."""
+
+    code = "missing_scope"
+
+
+class RequestTimeoutError(DucatError):
+    """The request's body did not arrive in time."""
+
+    code = "request_timeout"
+
+
+class UnknownKeyError(DucatError):
+    """There is no API key of that id."""
+
+    code = "unknown_key"
+
+
 class RequestTooLargeError(DucatError):
     """The request's body is longer than any query needs to be."""
 
@@ -99,6 +129,10 @@ TABLE: Final[Mapping[type[DucatError], Face]] = {
     AuthenticationError: Face(403, "FORBIDDEN", "28000"),
     ImpersonationError: Face(403, "FORBIDDEN", "42501"),
     BusyError: Face(503, "SERVICE_UNAVAILABLE", "53300"),
+    CallerLimitError: Face(429, "TOO_MANY_REQUESTS", "53300"),
+    MissingScopeError: Face(403, "FORBIDDEN", "42501"),
+    RequestTimeoutError: Face(408, "TIMEOUT", "57014"),
+    UnknownKeyError: Face(404, "NOT_FOUND", "42704"),
     RequestTooLargeError: Face(413, "BAD_USER_INPUT", "54000"),
     NoRouteError: Face(404, "NOT_FOUND", "42000"),
     UnknownDocumentError: Face(200, "PERSISTED_QUERY_NOT_FOUND", "02000"),
@@ -125,6 +159,13 @@ def present(failure: BaseException) -> DucatError:
         "the server failed on this request",
         suggestion="quote the request id to whoever runs this server: its log says more",
     )
+
+
+def error_headers(error: DucatError) -> dict[str, str]:
+    """Return the headers of an error's answer: when to come again, where that is known."""
+    if isinstance(error, CallerLimitError):
+        return {"retry-after": str(error.retry_after)}
+    return {"retry-after": "1"} if isinstance(error, BusyError) else {}
 
 
 def error_body(error: DucatError, request_id: str | None = None) -> dict[str, Any]:

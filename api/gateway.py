@@ -18,11 +18,12 @@ from typing import Final, TypeVar
 import structlog
 
 from api.auth import Authenticator
+from api.callers import Callers
 from api.changes import Changes
 from api.errors import face_of, present
 from api.metrics import Metrics
 from api.offload import Offload
-from api.query_log import FaceName, QueryLog, QueryRecord, name_filters, name_members
+from api.query_log import FaceName, QueryLog, QueryRecord, find_actor, name_filters, name_members
 from semantic.engine.result import Result
 from semantic.errors import DucatError, QueryCancelledError
 from semantic.query.context import SecurityContext
@@ -61,6 +62,7 @@ class Gateway:
         self.settings = settings
         self.authenticator = Authenticator.of(settings, secret)
         self.offload = Offload(settings.query_concurrency, settings.query_timeout_seconds)
+        self.callers = Callers(settings.caller_concurrency, settings.caller_rate)
         self.query_log = QueryLog(settings.query_log_path)
         self.metrics = Metrics(layer.state)
         self.changes = Changes(layer)
@@ -83,6 +85,7 @@ class Gateway:
             request_id=asker.request_id,
             user=asker.context.user,
             face=asker.face,
+            via=find_actor(asker.context.claims),
             members=name_members(query),
             filtered_by=name_filters(query),
         )
@@ -92,7 +95,10 @@ class Gateway:
             answered = replace(
                 asked, rows=result.table.num_rows, snapshot=result.state.snapshot or None
             )
-            return encode(result), answered
+            answer = encode(result)
+            if isinstance(answer, bytes):
+                answered = replace(answered, size=len(answer))
+            return answer, answered
 
         return await self.run(work, asked, asker)
 
@@ -102,13 +108,19 @@ class Gateway:
         asked: QueryRecord,
         asker: Asker,
     ) -> T:
-        """Run work in the pool and record how it ended."""
+        """Run work in the pool and record how it ended.
+
+        Raises:
+            CallerLimitError: the caller has as many queries as one may.
+            DucatError: the query was refused or failed; logged already.
+        """
         start = time.perf_counter()
         in_flight = self.metrics.in_flight.labels(asked.face)
         in_flight.inc()
         record = asked
         try:
-            answer, record = await self.offload.run(work, gone=asker.gone and asker.gone())
+            with self.callers.enter(asker.context.user):
+                answer, record = await self.offload.run(work, gone=asker.gone and asker.gone())
         except asyncio.CancelledError:
             record = replace(asked, code=QueryCancelledError.code)
             raise

@@ -7,12 +7,12 @@ The file is rotated by size; the newest is the one without a number.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import orjson
 
@@ -26,7 +26,11 @@ FILES_KEPT: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class QueryRecord:
-    """One query. `seconds` runs from its arrival to its answer, `code` is `ok` or an error's."""
+    """One query. `seconds` runs from its arrival to its answer, `code` is `ok` or an error's.
+
+    `via` is who asked in the user's name: the service that speaks for others, or an API key's id.
+    `size` is the answer's, in bytes, where it is known.
+    """
 
     time: datetime
     request_id: str
@@ -38,6 +42,8 @@ class QueryRecord:
     seconds: float = 0.0
     snapshot: str | None = None
     code: str = "ok"
+    via: str | None = None
+    size: int | None = None
 
 
 @dataclass(slots=True)
@@ -61,10 +67,12 @@ class QueryLog:
                 "time": format_instant(record.time),
                 "requestId": record.request_id,
                 "user": record.user,
+                "via": record.via,
                 "face": record.face,
                 "members": record.members,
                 "filteredBy": record.filtered_by,
                 "rows": record.rows,
+                "bytes": record.size,
                 "seconds": round(record.seconds, 6),
                 "snapshot": record.snapshot,
                 "code": record.code,
@@ -93,6 +101,15 @@ def name_filters(query: Query) -> tuple[str, ...]:
     """Return the members and segments that limit a query, each once."""
     ranges = (item.dimension for item in query.time_dimensions if item.date_range is not None)
     return tuple(dict.fromkeys([*_walk(query.filters), *ranges, *query.segments]))
+
+
+def find_actor(claims: Mapping[str, Any]) -> str | None:
+    """Return who asked in another's name, or with which API key; None for a person's own token."""
+    act = claims.get("act")
+    if isinstance(act, Mapping) and isinstance(act.get("sub"), str):
+        return str(act["sub"])
+    key = claims.get("apiKey")
+    return f"key {key}" if isinstance(key, str) else None
 
 
 def _walk(filters: Iterable[Filter]) -> Iterator[str]:

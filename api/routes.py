@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from api.errors import NoRouteError, error_body, face_of, present
+from api.errors import NoRouteError, error_body, error_headers, face_of, present
 from api.gateway import Gateway
 from api.graphql.routes import build_routes as build_graphql
 from api.landing import render_landing
@@ -37,7 +37,7 @@ def build_routes_app(gateway: Gateway) -> ASGIApp:
         status = (
             failure.status_code if isinstance(failure, HTTPException) else face_of(error).status
         )
-        return Response(body, status, media_type="application/json")
+        return Response(body, status, headers=error_headers(error), media_type="application/json")
 
     app.add_exception_handler(HTTPException, failed)
     app.add_exception_handler(DucatError, failed)

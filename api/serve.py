@@ -33,7 +33,7 @@ def serve(root: Path | None, host: str | None, port: int | None) -> None:
     """Serve the metrics over REST, GraphQL and SQL until SIGTERM or Ctrl-C."""
     settings = read_settings(root)
     project = Project.open(settings.project)
-    secret = None if settings.jwt_secret else _make_secret(settings)
+    secret = None if has_credentials(settings) else _make_secret(settings)
     listener = listen(
         settings.host if host is None else host, settings.port if port is None else port
     )
@@ -74,6 +74,7 @@ def run_server(
     import uvicorn  # noqa: PLC0415  (heavy, and the command line must be light)
 
     from api.app import build_app  # noqa: PLC0415
+    from api.asgi import LARGEST_BODY  # noqa: PLC0415
     from api.gateway import Gateway  # noqa: PLC0415
     from api.logs import configure_logs  # noqa: PLC0415
     from semantic.service import SemanticLayer  # noqa: PLC0415
@@ -104,6 +105,7 @@ def run_server(
             server_header=False,
             lifespan="on",
             timeout_graceful_shutdown=GRACE_SECONDS,
+            ws_max_size=LARGEST_BODY,
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _leave)
@@ -124,6 +126,15 @@ def _announce(listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"Ducat answers at http://{shown}:{port} (Ctrl-C stops it)", err=True)
+
+
+def has_credentials(settings: Settings) -> bool:
+    """Whether anything is configured that tokens can be checked with."""
+    from api.keys import KeyFile  # noqa: PLC0415
+
+    if settings.jwt_secret is not None or settings.jwt_jwks_url is not None:
+        return True
+    return bool(KeyFile(settings.api_keys_path).read())
 
 
 def _make_secret(settings: Settings) -> str:

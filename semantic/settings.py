@@ -42,6 +42,36 @@ class Settings(BaseSettings):
     )
     jwt_issuer: str | None = Field(None, description="the `iss` that a token must carry")
     jwt_audience: str | None = Field(None, description="the `aud` that a token must carry")
+    jwt_jwks_url: str | None = Field(
+        None, description="https address of the identity provider's public keys (JWKS)"
+    )
+    jwt_algorithms: str = Field(
+        "RS256,PS256,ES256,EdDSA", description="algorithms allowed with those keys"
+    )
+    jwt_clock_skew_seconds: float = Field(
+        30.0, ge=0, le=600, description="how far the clocks of tokens may differ"
+    )
+    jwt_require_expiry: bool = Field(
+        default=False, description="refuse tokens that never expire (without `exp`)"
+    )
+    jwt_user_claim: str = Field(
+        "sub", min_length=1, description="claim of the user's name, or a path to it with dots"
+    )
+    jwt_groups_claim: str = Field(
+        "groups", min_length=1, description="claim of the list of groups, or a path to it with dots"
+    )
+    group_map: str | None = Field(
+        None,
+        description='JSON of the provider\'s groups to ours, `{"theirs": ["ours"]}`; others are dropped',
+    )
+    api_keys: Path | None = Field(
+        None, description="file of the API keys' hashes; default `<home>/api-keys.json`"
+    )
+    sql_groups: str = Field(
+        "",
+        description="groups that may see SQL, separated by commas; `*` everybody; default: "
+        "everybody in development, nobody in production",
+    )
     service_user: str = Field(
         "superset", description="token subject that may speak for another user (impersonation)"
     )
@@ -54,6 +84,15 @@ class Settings(BaseSettings):
     )
     query_timeout_seconds: float = Field(60.0, gt=0, description="deadline of one query")
     query_concurrency: int = Field(4, ge=1, description="queries that run at once")
+    continue_wait_seconds: float = Field(
+        10.0, gt=0, description="after this time `load` answers Continue wait, and goes on"
+    )
+    caller_concurrency: int = Field(
+        32, ge=1, description="queries that one caller may have running or waiting"
+    )
+    caller_rate: int = Field(
+        0, ge=0, description="queries that one caller may ask in a minute; 0 sets no limit"
+    )
     memory_limit: str = Field("4GB", description="memory of the query engine before it spills")
     strict_joins: bool = Field(
         default=False,
@@ -100,6 +139,11 @@ class Settings(BaseSettings):
     def query_log_path(self) -> Path:
         """The file of the query log."""
         return (self.query_log or self.home_path / "query-log.ndjson").absolute()
+
+    @property
+    def api_keys_path(self) -> Path:
+        """The file of the API keys."""
+        return (self.api_keys or self.home_path / "api-keys.json").absolute()
 
 
 def read_settings(project: Path | None = None) -> Settings:
