@@ -98,6 +98,8 @@ def _all_leaves(catalog: Catalog, measures: Iterable[Measure]) -> dict[MeasureNa
     leaves, staged, _ = split(catalog, measures)
     for measure in staged.values():
         below = measures_of(catalog, measure)
+        if measure.conversion is not None:  # what converts is read apart from the query
+            below = below[:1]
         if below:
             leaves |= _all_leaves(catalog, below)
         else:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from semantic.catalog.catalog import Catalog, Dimension, Measure
 from semantic.catalog.join_graph import JoinTree
 from semantic.errors import UnsafeAggregationError, UnsupportedError
+from semantic.plan.conversion import plan_conversions
 from semantic.plan.frame import Frame, unique_keys
 from semantic.plan.grain import find_inner_frame, keys_of, without_member
 from semantic.plan.kinds import plan_semi_additive, plan_spine
@@ -31,10 +32,9 @@ from semantic.plan.nodes import (
     Relation,
     Rows,
     Spread,
-    Step,
 )
 from semantic.plan.rolling import Windows
-from semantic.plan.rows import RowFinder, without_computed, without_made_of
+from semantic.plan.rows import RowFinder, find_beyond, without_computed, without_made_of
 from semantic.query.bound import BoundQuery
 
 _INSENSITIVE = frozenset({"min", "max", "count_distinct", "count_distinct_approx"})
@@ -122,7 +122,7 @@ class Evaluator:
             else:
                 (found.distinct if repeats else found.plain).append(leaf)
         parts: list[Relation] = []
-        roots: list[JoinTree] = []
+        roots: list[tuple[JoinTree, Groups]] = []
         for item in gathered:
             if item.plain:
                 parts.append(Aggregate(item.rows, frame.keys, tuple(item.plain)))
@@ -130,11 +130,15 @@ class Evaluator:
             parts += self._semi_additive(frame, item)
         for item in gathered:
             # Groups of rows that start at the root, where the measure may have no row.
-            if frame.keys and item.tree.root != item.rows.cube and item.tree not in roots:
-                roots.append(item.tree)
+            if (
+                frame.keys
+                and item.tree.root != item.rows.cube
+                and item.tree not in [tree for tree, _ in roots]
+            ):
                 rows = self._finder.from_root(item.tree, frame, item.rows)
-                parts.append(Groups(rows, frame.keys))
-        parts += self._spines(frame, gathered, parts)
+                roots.append((item.tree, Groups(rows, frame.keys)))
+        spines = self._spines(frame, gathered, parts, roots)
+        parts += [*(groups for _, groups in roots), *spines]
         return parts[0] if len(parts) == 1 else Merge(tuple(parts), frame.keys, fills=True)
 
     def _repeats(self, leaf: Measure, rows: Rows, frame: Frame) -> bool:
@@ -148,7 +152,7 @@ class Evaluator:
         if not multiplying:
             loose = any((item.cube, item.name) not in grouped for item in rows.switches)
             return loose and leaf.type not in _INSENSITIVE
-        beyond = _beyond(rows, multiplying)
+        beyond = find_beyond(rows)
         for cube in reach_of(self._catalog, leaf).cubes:
             if cube in beyond:
                 raise UnsafeAggregationError(
@@ -202,31 +206,41 @@ class Evaluator:
             )
 
     def _spines(
-        self, frame: Frame, gathered: Sequence[_Leaves], parts: Sequence[Relation]
+        self,
+        frame: Frame,
+        gathered: Sequence[_Leaves],
+        parts: Sequence[Relation],
+        roots: Sequence[tuple[JoinTree, Groups]],
     ) -> list[Relation]:
-        """Return the periods in which measures that ask for all of them have no rows."""
+        """Return the periods in which measures that ask for all of them have no groups."""
         found: list[Relation] = []
         for item in gathered:
+            own = [groups for tree, groups in roots if tree == item.tree]
             semi_additive = [leaf for leaf, _ in item.semi_additive]
             for leaf in (*item.plain, *item.distinct, *semi_additive):
-                if not leaf.join_to_timespine:
-                    continue
-                name = (leaf.cube, leaf.name)
-                sources = [part for part in parts if name in part.measures]
-                sources += [
-                    part
-                    for part in parts
-                    if isinstance(part, Groups) and part.rows.cube == item.tree.root
-                ]
-                spine = plan_spine(self._catalog, self._finder, frame, leaf, sources)
-                if spine is not None and spine not in found:
-                    found.append(spine)
+                if leaf.join_to_timespine:
+                    made = [part for part in parts if (leaf.cube, leaf.name) in part.measures]
+                    spine = plan_spine(self._catalog, self._finder, frame, leaf, [*made, *own])
+                    if spine is not None and spine not in found:
+                        found.append(spine)
         return found
+
+    def _convert(self, frame: Frame, measure: Measure) -> Relation:
+        """Return the relation of a conversion measure."""
+        relation = plan_conversions(
+            self._catalog, self._bound, self._finder, self.evaluate, frame, measure
+        )
+        if not measure.join_to_timespine:
+            return relation
+        spine = plan_spine(self._catalog, self._finder, frame, measure, [relation])
+        return relation if spine is None else Merge((relation, spine), frame.keys, fills=False)
 
     def _stage(self, frame: Frame, measure: Measure) -> Relation:
         """Return the relation of a staged measure."""
         if measure.rolling_window is not None:
             return self._windows.roll(frame, measure)
+        if measure.conversion is not None:
+            return self._convert(frame, measure)
         below = measures_of(self._catalog, measure)
         inner = find_inner_frame(self._catalog, measure, frame, self._root, self._bound)
         staged = self._outer(frame, inner, measure, below)
@@ -310,15 +324,6 @@ def _drops(frame: Frame, inner: Frame) -> bool:
     """Whether the inner stage sees rows that the outer one filters away."""
     kept = (*inner.ranges, *inner.conditions)
     return any(item not in kept for item in (*frame.ranges, *frame.conditions))
-
-
-def _beyond(rows: Rows, multiplying: Sequence[Step]) -> set[str]:
-    """Return the cubes that are reached through a multiplying join."""
-    found = {step.target for step in multiplying}
-    for step in rows.steps:
-        if step.source in found:
-            found.add(step.target)
-    return found
 
 
 def _not_aggregated(measure: Measure) -> UnsupportedError:

@@ -255,6 +255,15 @@ class RowFinder:
         )
 
 
+def find_beyond(rows: Rows) -> set[str]:
+    """Return the cubes that are reached through a join which may repeat rows."""
+    found = {step.target for step in rows.multiplying}
+    for step in rows.steps:
+        if step.source in found:
+            found.add(step.target)
+    return found
+
+
 def _chain(ways: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
     """Return join hints put end to end: Cube sends [a, b], [b, c] for a way from a to c."""
     found: list[tuple[str, ...]] = []

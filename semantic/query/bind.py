@@ -60,7 +60,7 @@ def bind(catalog: Catalog, query: Query, *, now: datetime, sight: Sight = PUBLIC
     segments = [InSegment(_segment(catalog, name, sight)) for name in query.segments]
     explicit = (*dated, *rows, *segments, *groups)
     default_rows, default_groups = bind_defaults(catalog, query, explicit, now=now, zone=zone)
-    guarded, masks = _guard(catalog, query, sight, now, zone)
+    guarded, apart, masks = _guard(catalog, query, sight, now, zone)
     limit = _limit(query)
     return BoundQuery(
         query=query,
@@ -77,7 +77,8 @@ def bind(catalog: Catalog, query: Query, *, now: datetime, sight: Sight = PUBLIC
         ungrouped=query.ungrouped,
         joins=tuple(_join_hint(catalog, hint, sight) for hint in query.join_hints),
         masks=masks,
-        guards=tuple(guarded),
+        guards=guarded,
+        apart=apart,
     )
 
 
@@ -167,17 +168,19 @@ def _join_hint(catalog: Catalog, hint: tuple[str, ...], sight: Sight) -> tuple[s
 
 def _guard(
     catalog: Catalog, query: Query, sight: Sight, now: datetime, zone: ZoneInfo
-) -> tuple[list[Condition], Mapping[Key, Condition | None]]:
-    """Return the conditions on rows and the masks that access policies put on the query."""
-    rows: list[Condition] = []
+) -> tuple[tuple[Condition, ...], tuple[Condition, ...], Mapping[Key, Condition | None]]:
+    """Return the conditions on rows, those on rows read apart and the masks of access policies."""
+    rows: tuple[Condition, ...] = ()
+    apart: tuple[Condition, ...] = ()
     masks: dict[Key, Condition | None] = {}
     if isinstance(sight, PolicySight):
         found = [find_named(catalog, name, sight) for name in used_names(query)]
-        rows, masks = sight.restrict(found, now=now, zone=zone)
+        restriction = sight.restrict(found, now=now, zone=zone)
+        rows, apart, masks = restriction.rows, restriction.apart, restriction.masks
     for item in query.masked_members:  # an internal caller's, who may name any member
         use, _ = find_member(catalog, item.member, EVERYTHING)
         unless = None
         if item.unless is not None:
             unless = bind_filter(catalog, item.unless, now=now, zone=zone, sight=EVERYTHING)
         add_mask(masks, name_use(use), unless)
-    return rows, MappingProxyType(masks)
+    return rows, apart, MappingProxyType(masks)

@@ -188,6 +188,7 @@ class BoundQuery:
         default_factory=lambda: MappingProxyType({})
     )
     guards: tuple[Condition, ...] = ()  # those of `rows` that access policies put there
+    apart: tuple[Condition, ...] = ()  # of access policies, on rows that are read apart
 
     @property
     def grouping(self) -> tuple[BoundColumn, ...]:

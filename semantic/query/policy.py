@@ -71,6 +71,15 @@ class Shown:
         return bool(self.real or self.masked)
 
 
+@dataclass(frozen=True, slots=True)
+class Restriction:
+    """What policies make of a query: conditions on its rows, and on those read apart; masks."""
+
+    rows: tuple[Condition, ...]
+    apart: tuple[Condition, ...]
+    masks: dict[Key, Condition | None]
+
+
 class PolicyBook:
     """The guarded cubes and views of a catalog."""
 
@@ -125,9 +134,7 @@ class PolicySight:
             known = self._seen[key] = self._grants(owner, item)
         return known
 
-    def restrict(
-        self, found: Iterable[Found], *, now: datetime, zone: ZoneInfo
-    ) -> tuple[list[Condition], dict[Key, Condition | None]]:
+    def restrict(self, found: Iterable[Found], *, now: datetime, zone: ZoneInfo) -> Restriction:
         """Return the conditions on rows and the masks of a query that uses these members.
 
         Raises:
@@ -137,6 +144,7 @@ class PolicySight:
         """
         binder = _Binder(self._catalog, self._context, now, zone)
         rows: list[Condition] = []
+        apart: list[Condition] = []
         read: list[Reference] = []
         masks: dict[Key, Condition | None] = {}
         for item in found:
@@ -158,12 +166,13 @@ class PolicySight:
                 condition = binder.any_of(letting, reference.path)
                 if reference.inner and condition is not None:
                     raise refuse_inner(item.member, reference)
-                _add(rows, condition)
+                _add(apart if reference.apart else rows, condition)
                 if reference.member is not None:
                     key = (reference.cube, reference.member)
                     _mask(masks, key, shown, binder, reference.path)
         check_stages(self._catalog, read, rows)
-        return rows, masks
+        check_stages(self._catalog, (), apart)
+        return Restriction(tuple(rows), tuple(apart), masks)
 
     def _sees_owner(self, owner: Cube | View) -> bool:
         if not owner.policies:
@@ -251,9 +260,9 @@ class PolicySight:
         """Yield what a use refers to, itself first, by the way of the query where it has one."""
         cube, member = name_use(use)
         for reference in self._references.of(cube, member):
-            if reference.path[0] == cube:
+            if reference.path[0] == cube and not reference.apart:
                 way = use.path + reference.path[1:]
-                yield Reference(reference.cube, reference.member, way, reference.inner)
+                yield dataclasses.replace(reference, path=way)
             else:
                 yield reference
 

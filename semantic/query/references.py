@@ -26,13 +26,15 @@ class Reference:
     """A member of a cube, or (None) columns of it.
 
     `path` leads there from the first cube, as far as the model says; a path of one cube means the
-    shortest joins. `inner`: it is read by a sub-query, apart from the rows of the query.
+    shortest joins. `inner`: it is read by a sub-query, apart from the rows of the query. `apart`: it
+    is read with the rows of conversions, which the query's conditions are not about.
     """
 
     cube: str
     member: str | None
     path: tuple[str, ...]
     inner: bool = False
+    apart: bool = False
 
 
 class References:
@@ -72,13 +74,22 @@ def list_references(catalog: Catalog, cube: str, member: str) -> Iterator[Refere
             or owner.segments.get(current.member)
         )
         inner = current.inner or (isinstance(item, Dimension) and item.sub_query)
-        for part in _parts(item):
+        sides = _sides(item)
+        for part, apart in ((part, apart) for side, apart in sides for part in _parts(side)):
             found = _locate(part, current.path, inner=inner)
+            found = dataclasses.replace(found, apart=current.apart or apart)
             if found.member is None and found.cube == current.cube:
                 continue  # its own columns
             if found not in known and found.cube in catalog.cubes:
                 known.add(found)
                 waiting.append(found)
+
+
+def _sides(item: object) -> tuple[tuple[object, bool], ...]:
+    """Return what a member is made of, and whether it is read with the rows of conversions."""
+    if isinstance(item, Measure) and item.conversion is not None:
+        return ((item.conversion.base, False), (item.conversion.converted, True))
+    return ((item, False),)
 
 
 def _locate(
