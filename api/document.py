@@ -5,13 +5,25 @@ from __future__ import annotations
 from typing import Any, assert_never
 
 from semantic.query.from_json import parse_json
-from semantic.query.query import AndFilter, Filter, MemberFilter, OrFilter, Query, TimeDimension
+from semantic.query.query import (
+    AndFilter,
+    Compare,
+    Filter,
+    MemberFilter,
+    OrFilter,
+    Query,
+    ShiftedMeasure,
+    TimeDimension,
+)
 
 
 def write_document(query: Query) -> dict[str, Any]:
     """Return the query as JSON; what was left to a default is left out."""
+    shifted = {item.name: item for item in query.shifted}
     document: dict[str, Any] = {
-        "measures": list(query.measures),
+        "measures": [
+            _write_shifted(shifted[name]) if name in shifted else name for name in query.measures
+        ],
         "dimensions": list(query.dimensions),
         "timeDimensions": [_write_time(item) for item in query.time_dimensions],
         "segments": list(query.segments),
@@ -30,7 +42,30 @@ def write_document(query: Query) -> dict[str, Any]:
         document["ungrouped"] = True
     if query.join_hints:
         document["joinHints"] = [list(hint) for hint in query.join_hints]
+    if query.compare is not None:
+        document["compare"] = _write_compare(query.compare)
     return document
+
+
+def _write_shifted(item: ShiftedMeasure) -> dict[str, Any]:
+    written: dict[str, Any] = {
+        "measure": item.measure,
+        "shift": item.interval,
+        "direction": item.direction,
+        "as": item.name.rpartition(".")[2],
+    }
+    if item.time_dimension is not None:
+        written["timeDimension"] = item.time_dimension
+    return written
+
+
+def _write_compare(item: Compare) -> dict[str, Any]:
+    written: dict[str, Any] = {"to": item.to, "show": list(item.show)}
+    if item.time_dimension is not None:
+        written["timeDimension"] = item.time_dimension
+    if item.measures is not None:
+        written["measures"] = list(item.measures)
+    return written
 
 
 def check_query(query: Query) -> Query:

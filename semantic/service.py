@@ -147,11 +147,10 @@ class SemanticLayer:
         self, query: Query, context: SecurityContext, now: datetime
     ) -> tuple[BoundQuery, Plan, CompiledQuery]:
         model = self._model
-        catalog = model.whole
-        bound = bind(catalog, query, now=now, sight=model.sight(context))
-        plan = build(catalog, bound)
+        bound = bind(model.whole, query, now=now, sight=model.sight(context))
+        plan = build(bound.catalog, bound)
         dialect = self._engine.dialect
-        compiled = compile_plan(catalog, plan, total=query.total, dialect=dialect, context=context)
+        compiled = compile_plan(bound.catalog, plan, total=query.total, dialect=dialect, context=context)
         return bound, plan, compiled
 
 

@@ -25,7 +25,20 @@ QUERY: Final[dict[str, Any]] = {
         '"equals", "values": ["JFK"]}], "order": {"flights.count": "desc"}, "limit": 20}'
     ),
     "properties": {
-        "measures": _TEXTS | {"description": "numbers to compute"},
+        "measures": {
+            "type": "array",
+            "items": {"anyOf": [{"type": "string"}, {"type": "object"}]},
+            "description": (
+                'numbers to compute; {"measure": "cube.m", "shift": "1 year"} is one a year earlier'
+            ),
+        },
+        "compare": {
+            "type": "object",
+            "description": (
+                'what each measure was before, and its change: {"to": "previous period"} or '
+                '{"to": "1 year"}; needs a time dimension with a dateRange'
+            ),
+        },
         "dimensions": _TEXTS | {"description": "what to group by"},
         "timeDimensions": {
             "type": "array",

@@ -36,6 +36,12 @@ def compile_plan(
     return _Statement(catalog, plan, dialect, context).write(total=total)
 
 
+def write_limit(limit: int | None, offset: int) -> str:
+    """Return how a statement ends, which is the only place of limit and offset."""
+    text = "" if limit is None else f"\nLIMIT {limit}"
+    return f"{text}\nOFFSET {offset}" if offset else text
+
+
 class _Statement:
     """The statement of one plan while it is written."""
 
@@ -65,11 +71,8 @@ class _Statement:
         )
         order = self._order(measure)
         head = self._with()
-        sql = f"{head}SELECT\n  {listed}\n{body}{order}"
-        if plan.limit is not None:
-            sql += f"\nLIMIT {plan.limit}"
-        if plan.offset:
-            sql += f"\nOFFSET {plan.offset}"
+        limited = write_limit(plan.limit, plan.offset)
+        sql = f"{head}SELECT\n  {listed}\n{body}{order}{limited}"
         return CompiledQuery(
             sql=sql,
             values=self._writer.parameters.values,
@@ -148,7 +151,25 @@ class _Statement:
             )
             # As PostgreSQL and Cube: null is larger than every value.
             keys.append(f"{text} DESC NULLS FIRST" if item.descending else f"{text} ASC NULLS LAST")
+        keys += [f"{place} ASC NULLS LAST" for place in self._ties()]
         return f"\nORDER BY {', '.join(keys)}" if keys else ""
+
+    def _ties(self) -> list[int]:
+        """Return the columns that decide between rows which the asked order leaves equal.
+
+        Where a page or a limit cuts the rows, the same query must cut them in the same place each
+        time: groups differ in their keys, rows of an ungrouped query in any column.
+        """
+        plan = self._plan
+        if plan.limit is None and not plan.offset:
+            return []
+        ordered = {item.key for item in plan.order}
+        whole = isinstance(plan.source, Ungrouped)
+        return [
+            place + 1
+            for place, column in enumerate(plan.columns)
+            if place not in ordered and (whole or not column.is_measure)
+        ]
 
     def _named(self, use: Use, reader: _Reader) -> str:
         if isinstance(use, MeasureUse):

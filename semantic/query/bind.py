@@ -21,6 +21,7 @@ from semantic.query.columns import bind_columns, bind_time, misplaced
 from semantic.query.conditions import bind_filter, bind_filters
 from semantic.query.dates import Interval, parse_range
 from semantic.query.defaults import Key, bind_defaults, name_use, used_names
+from semantic.query.derived import Derived, derive
 from semantic.query.members import EVERYTHING, PUBLIC, Sight, clip, find_member, find_named
 from semantic.query.ordering import bind_order
 from semantic.query.policy import PolicySight, add_mask
@@ -43,7 +44,11 @@ def bind(catalog: Catalog, query: Query, *, now: datetime, sight: Sight = PUBLIC
         UnsupportedError: valid in Cube, not answered by Ducat.
     """
     zone = _zone(query.timezone)
-    query = _normalize(catalog, query, sight)
+    asked = query = _normalize(catalog, query, sight)
+    model, own_sight = catalog, sight
+    derived = derive(catalog, query, sight, now=now, zone=zone)
+    if derived is not None:
+        catalog, query, sight = derived.catalog, derived.query, derived.sight
     columns = bind_columns(catalog, query, sight)
     if not columns:
         raise QuerySyntaxError(
@@ -60,10 +65,13 @@ def bind(catalog: Catalog, query: Query, *, now: datetime, sight: Sight = PUBLIC
     segments = [InSegment(_segment(catalog, name, sight)) for name in query.segments]
     explicit = (*dated, *rows, *segments, *groups)
     default_rows, default_groups = bind_defaults(catalog, query, explicit, now=now, zone=zone)
-    guarded, apart, masks = _guard(catalog, query, sight, now, zone)
+    guarded, apart, masks = _guard(model, query, own_sight, now, zone, derived)
+    if derived is not None:
+        derived.check_guards(tuple(guarded))
     limit = _limit(query)
     return BoundQuery(
-        query=query,
+        query=asked,
+        catalog=catalog,
         columns=columns,
         rows=(*dated, *rows, *segments, *default_rows, *guarded),
         groups=(*groups, *default_groups),
@@ -167,14 +175,21 @@ def _join_hint(catalog: Catalog, hint: tuple[str, ...], sight: Sight) -> tuple[s
 
 
 def _guard(
-    catalog: Catalog, query: Query, sight: Sight, now: datetime, zone: ZoneInfo
+    catalog: Catalog,
+    query: Query,
+    sight: Sight,
+    now: datetime,
+    zone: ZoneInfo,
+    derived: Derived | None,
 ) -> tuple[tuple[Condition, ...], tuple[Condition, ...], Mapping[Key, Condition | None]]:
     """Return the conditions on rows, those on rows read apart and the masks of access policies."""
     rows: tuple[Condition, ...] = ()
     apart: tuple[Condition, ...] = ()
     masks: dict[Key, Condition | None] = {}
     if isinstance(sight, PolicySight):
-        found = [find_named(catalog, name, sight) for name in used_names(query)]
+        origins: Mapping[str, str] = {} if derived is None else derived.origins
+        names = (origins.get(name, name) for name in used_names(query))
+        found = [find_named(catalog, name, sight) for name in names]
         restriction = sight.restrict(found, now=now, zone=zone)
         rows, apart, masks = restriction.rows, restriction.apart, restriction.masks
     for item in query.masked_members:  # an internal caller's, who may name any member
@@ -183,4 +198,4 @@ def _guard(
         if item.unless is not None:
             unless = bind_filter(catalog, item.unless, now=now, zone=zone, sight=EVERYTHING)
         add_mask(masks, name_use(use), unless)
-    return rows, apart, MappingProxyType(masks)
+    return rows, apart, MappingProxyType(masks) if derived is None else derived.copy_masks(masks)

@@ -13,7 +13,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Literal
 
-from semantic.catalog.catalog import Dimension, Measure, Segment
+from semantic.catalog.catalog import Catalog, Dimension, Measure, Segment
 from semantic.query.dates import Instant, Interval
 from semantic.query.query import Query
 
@@ -168,10 +168,12 @@ class BoundQuery:
     are the date ranges as they were understood. `defaulted` is True when the limit is ours. `joins`
     are ways that the joins must go (Cube's `joinHints`), as paths of cubes. `masks` are members
     whose mask is shown instead, but in the rows for which the condition (if any) holds. `ungrouped`
-    asks for rows, not groups. `now` is what relative dates of the model count from.
+    asks for rows, not groups. `now` is what relative dates of the model count from. `catalog` is what
+    it is to be planned with: the model, with the measures that the query makes.
     """
 
     query: Query
+    catalog: Catalog
     columns: tuple[BoundColumn, ...]
     rows: tuple[Condition, ...]
     groups: tuple[Condition, ...]

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from semantic.errors import LimitExceededError, QuerySyntaxError, UnsupportedError
+from semantic.query.json_derived import read_compare, read_measures
 from semantic.query.json_filters import read_filters
 from semantic.query.json_shape import (
     MAXIMUM_MEMBERS,
@@ -57,6 +58,7 @@ _KEYS: Final = frozenset(
         "responseFormat",
         "joinHints",
         "subqueryJoins",
+        "compare",
     }
 )
 _CACHE_MODES: Final = (
@@ -165,8 +167,9 @@ def _read(raw: Mapping[str, Any]) -> tuple[Query, tuple[int, tuple[DateRange, ..
     check_choice(raw.get("cacheMode"), _CACHE_MODES, "cacheMode")
     check_choice(raw.get("responseFormat"), _FORMATS, "responseFormat")
     times = read_list(raw.get("timeDimensions"), "timeDimensions")
+    measures, shifted = read_measures(raw.get("measures"))
     query = Query(
-        measures=read_members(raw.get("measures"), "measures"),
+        measures=measures,
         dimensions=read_members(raw.get("dimensions"), "dimensions"),
         time_dimensions=tuple(
             _time_dimension(item, f"timeDimensions[{index}]") for index, item in enumerate(times)
@@ -180,6 +183,8 @@ def _read(raw: Mapping[str, Any]) -> tuple[Query, tuple[int, tuple[DateRange, ..
         total=read_flag(raw.get("total"), "total"),
         ungrouped=read_flag(raw.get("ungrouped"), "ungrouped"),
         join_hints=_join_hints(raw.get("joinHints")),
+        shifted=shifted,
+        compare=read_compare(raw.get("compare")),
     )
     if not (
         query.measures or query.dimensions or any(t.granularity for t in query.time_dimensions)
@@ -193,6 +198,12 @@ def _read(raw: Mapping[str, Any]) -> tuple[Query, tuple[int, tuple[DateRange, ..
         for index, item in enumerate(times)
         if isinstance(item, Mapping) and item.get("compareDateRange") is not None
     ]
+    if compared and query.compare is not None:
+        raise QuerySyntaxError(
+            "compare and compareDateRange do not go together",
+            suggestion="compare sets an earlier time beside each row; compareDateRange asks one "
+            "query for each range",
+        )
     if len(compared) > 1:
         raise QuerySyntaxError("compareDateRange can only exist for one timeDimension")
     return query, compared[0] if compared else None

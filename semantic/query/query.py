@@ -94,6 +94,37 @@ class MaskedMember:
 
 
 @dataclass(frozen=True, slots=True)
+class ShiftedMeasure:
+    """A measure as it was an interval earlier (prior) or later (next), for the same groups.
+
+    `name` is what the answer calls it; it stands among the measures of the query. Without a
+    `time_dimension` the one of the query is moved.
+    """
+
+    name: str
+    measure: str
+    interval: str
+    direction: Literal["prior", "next"] = "prior"
+    time_dimension: str | None = None
+
+
+Comparison = Literal["previous", "change", "change_percent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Sets beside measures what they were earlier, and how they changed.
+
+    `to` is an interval ("1 year") or "previous period". `measures` None means all of the query.
+    """
+
+    to: str
+    time_dimension: str | None = None
+    measures: tuple[str, ...] | None = None
+    show: tuple[Comparison, ...] = ("previous", "change", "change_percent")
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A request for members. `order` None means the default order, () means none.
 
@@ -115,3 +146,5 @@ class Query:
     unlimited: bool = field(default=False)
     join_hints: tuple[tuple[str, ...], ...] = ()
     masked_members: tuple[MaskedMember, ...] = ()
+    shifted: tuple[ShiftedMeasure, ...] = ()
+    compare: Compare | None = None

@@ -54,9 +54,9 @@ class OpenedSet:
         if isinstance(self.catalog, DucatError):
             raise self.catalog
         bound = bind(self.catalog, case.query, now=NOW, sight=EVERYTHING)
-        plan = build(self.catalog, bound)
+        plan = build(bound.catalog, bound)
         return bound, compile_plan(
-            self.catalog, plan, dialect=self.engine.dialect, context=SecurityContext()
+            bound.catalog, plan, dialect=self.engine.dialect, context=SecurityContext()
         )
 
     def check(self, case: Case) -> Verdict:

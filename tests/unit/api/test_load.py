@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -234,3 +235,37 @@ def test_the_echoed_query_has_date_ranges_as_local_times(server: Server) -> None
         ["2024-01-01T00:00:00.000", "2024-01-31T23:59:59.999"],
         ["2024-02-01T00:00:00.000", "2024-02-29T23:59:59.999"],
     ]
+
+
+def test_a_comparison_is_answered_with_titles_formats_and_its_query(server: Server) -> None:
+    query = {
+        "measures": [
+            "sales.amount",
+            {"measure": "sales.count", "shift": "1 month", "as": "before"},
+        ],
+        "timeDimensions": [
+            {"dimension": "sales.sold_at", "dateRange": ["2024-02-01", "2024-02-29"]}
+        ],
+        "compare": {"to": "previous period", "measures": ["sales.amount"]},
+        "total": True,
+    }
+    body = server.load(query)
+    [(now, before, count)] = server.site.ask(
+        "SELECT sum(amount) FILTER (sold_at >= '2024-02-01'), sum(amount) FILTER (sold_at < '2024-02-01'), "
+        "count(*) FILTER (sold_at < '2024-02-01') FROM gold.fct_sale WHERE sold_at < '2024-03-01'"
+    )
+    [row] = body["data"]
+    assert Decimal(row["sales.amount"]) == now
+    assert Decimal(row["sales.amount__previous"]) == before
+    assert Decimal(row["sales.amount__change"]) == now - before
+    assert float(row["sales.amount__change_percent"]) == pytest.approx(
+        float(100 * (now - before) / before)
+    )
+    assert row["sales.before"] == str(count)
+    assert body["total"] == 1
+    measures = body["annotation"]["measures"]
+    assert measures["sales.amount__change"]["format"] == "currency"
+    assert measures["sales.amount__change_percent"]["format"] == "percent"
+    assert measures["sales.before"]["title"] == "Sales Count (1 month earlier)"
+    echoed = {name: value for name, value in body["query"].items() if name != "rowLimit"}
+    assert server.load(echoed)["data"] == body["data"]
