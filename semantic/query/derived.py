@@ -8,11 +8,7 @@ mean what the same measures of the model would mean.
 What a caller may see of a made measure is what it may see of the measure that it is made of: its
 name opens nothing, its rows are filtered and its value is masked alike.
 
-**The previous period** is as long as the date range and ends where that begins. A range of whole
-calendar months is compared with as many months before it, whatever their days; any other range of
-whole days with as many days; anything else by its length. Cut finer than a month, a range of whole
-months is compared day by day of the month, which is refused where the earlier months are longer: two
-days would fall on one.
+What the previous period is, previous.py says.
 """
 
 from __future__ import annotations
@@ -20,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final, Generic, TypeVar
 from zoneinfo import ZoneInfo
@@ -41,20 +37,22 @@ from semantic.catalog.catalog import (
 from semantic.errors import QuerySyntaxError, UnsupportedError
 from semantic.query.bound import Condition, DimensionUse, MeasureUse
 from semantic.query.columns import bind_time, misplaced
-from semantic.query.conditions import uses_of
+from semantic.query.conditions import filtered_names, uses_of
 from semantic.query.dates import Interval, parse_range
 from semantic.query.defaults import Key, name_use
 from semantic.query.granularities import measure_period
 from semantic.query.json_derived import PREVIOUS_PERIOD
 from semantic.query.members import CubeMember, Sight, clip, find_member
+from semantic.query.previous import measure_back
 from semantic.query.query import Comparison, Query, ShiftedMeasure
+from semantic.query.references import list_references
 
-_MONTH_SECONDS: Final = 28 * 86_400
 _TITLES: Final[Mapping[Comparison, str]] = {
     "previous": "previous",
     "change": "change",
     "change_percent": "change in %",
 }
+_PERCENT: Final = "number_1"  # the format `percent` is for shares: it shows 0.5 as 50 %
 Named = TypeVar("Named", bound=Cube | View)
 
 
@@ -84,13 +82,17 @@ class Derived:
         Raises:
             UnsupportedError: a guard is about a time that is moved.
         """
+        calendars = {cube for cube, _ in self.moved if self.catalog.cubes[cube].calendar}
         for guard in guards:
             for use in uses_of(guard):
-                if name_use(use) in self.moved:
-                    raise UnsupportedError(
-                        "an access policy filters rows by the time dimension that would be shifted",
-                        suggestion="ask for the earlier time by its own date range",
-                    )
+                for item in list_references(self.catalog, *name_use(use)):
+                    # All of a calendar is moved, and what is cut from a moved time.
+                    if (item.cube, item.member) in self.moved or item.cube in calendars:
+                        raise UnsupportedError(
+                            "an access policy filters rows by the time dimension that would be "
+                            "shifted",
+                            suggestion="ask for the earlier time by its own date range",
+                        )
 
 
 class DerivedSight:
@@ -275,7 +277,8 @@ class _Maker:
     ) -> Measure:
         owner, _, short = full.rpartition(".")
         measure = base.measure
-        name = short if shown is None else f"{measure.name}__{suffix}"
+        # Behind a view, a name that no caller can write and no member has.
+        name = short if shown is None else f"{owner}.{short}"
         cube = self._catalog.cubes[measure.cube]
         percent = suffix == "change_percent"
         made = dataclasses.replace(
@@ -286,13 +289,17 @@ class _Maker:
             title=f"{measure.title} ({label})",
             short_title=f"{measure.short_title} ({label})",
             filters=(),
-            format="percent" if percent else measure.format,
+            format=_PERCENT if percent else measure.format,
             currency=None if percent else measure.currency,
             drill_members=(),
             drill_filters=(),
             rolling_window=None,
             multi_stage=stage,
             aliases=(),
+            non_additive=None,
+            fill_nulls_with=None if stage is None else measure.fill_nulls_with,
+            join_to_timespine=False,
+            conversion=None,
         )
         known = self._measures.setdefault(measure.cube, {})
         if known.setdefault(name, made) != made or _is_member(cube, name):
@@ -310,7 +317,7 @@ class _Maker:
                 member=name,
                 title=f"{shown.title} ({label})",
                 short_title=f"{shown.short_title} ({label})",
-                format="percent" if percent else shown.format,
+                format=_PERCENT if percent else shown.format,
             )
             self._made[owner, short] = shown
         return made
@@ -339,6 +346,14 @@ class _Maker:
                 f"{clip(name)} is to be shifted, and is none of the query's timeDimensions",
                 suggestion="add it to timeDimensions, with a dateRange or a granularity",
             )
+        if not any(
+            item.dimension == name and (item.granularity or item.date_range is not None)
+            for item in self._query.time_dimensions
+        ) and not any(name in filtered_names(item) for item in self._query.filters):
+            raise QuerySyntaxError(
+                f"{clip(name)} has neither a dateRange nor a granularity: moved, nothing changes",
+                suggestion="give it a dateRange or a granularity",
+            )
         found, _ = bind_time(self._catalog, name, self._sight)
         self._moved.add(name_use(found))
         return found
@@ -358,7 +373,7 @@ class _Maker:
                 "the previous period needs one dateRange to be the period",
                 suggestion='add a dateRange to the time dimension, or compare to an interval ("1 year")',
             )
-        return _length(ranges[0], finest)
+        return measure_back(ranges[0], finest)
 
     def _check_number(self, measure: Measure, name: str) -> None:
         if measure.type in {"string", "time", "boolean"}:
@@ -366,48 +381,6 @@ class _Maker:
                 f"{clip(name)} is of type {measure.type}: it has no change",
                 suggestion='compare it with show: ["previous"]',
             )
-
-
-def _length(period: Interval, finest: float) -> str:
-    """Return how far back the previous period begins, as an interval."""
-    start, end = period.start.local, period.end.local
-    if end <= start:
-        raise QuerySyntaxError("the dateRange is empty, so nothing lies before it")
-    midnight = start.time() == end.time() == time.min
-    if midnight and start.day == end.day == 1:
-        months = (end.year - start.year) * 12 + end.month - start.month
-        place = start.year * 12 + start.month - 1 - months
-        if place < 12:  # noqa: PLR2004 -- the months of a year
-            raise QuerySyntaxError("there is no period before the first year")
-        earlier = start.replace(year=place // 12, month=place % 12 + 1)
-        if finest < _MONTH_SECONDS and _has_longer_month(earlier, start, months):
-            raise UnsupportedError(
-                "the months before are longer than those of the dateRange: cut finer than a month, "
-                "two of their days would fall on one",
-                suggestion='compare to a number of days ("28 day"), or ask by month',
-            )
-        return f"{months // 12} year" if months % 12 == 0 else f"{months} month"
-    if midnight:
-        return f"{(end - start).days} day"
-    seconds = (period.end.utc - period.start.utc).total_seconds()
-    if seconds != int(seconds):
-        raise UnsupportedError(
-            "the dateRange does not last a whole number of seconds",
-            suggestion="compare to an interval",
-        )
-    return f"{int(seconds)} second"
-
-
-def _has_longer_month(earlier: datetime, start: datetime, months: int) -> bool:
-    return any(_days(earlier, place) > _days(start, place) for place in range(months))
-
-
-def _days(first: datetime, place: int) -> int:
-    """Return the days of the month `place` months after `first`."""
-    month = first.year * 12 + first.month - 1 + place
-    begin = datetime(month // 12, month % 12 + 1, 1)  # noqa: DTZ001 -- a calendar's month
-    end = datetime((month + 1) // 12, (month + 1) % 12 + 1, 1)  # noqa: DTZ001
-    return (end - begin).days
 
 
 def _refer(measure: Measure) -> MemberReference:

@@ -22,6 +22,11 @@ from semantic.spec.intervals import parse_interval
 PREVIOUS_PERIOD: Final = "previous period"
 _SHIFT_KEYS: Final = frozenset({"measure", "shift", "direction", "timeDimension", "as"})
 _COMPARE_KEYS: Final = frozenset({"to", "timeDimension", "measures", "show"})
+_DAYS: Final = {
+    "year": 366, "quarter": 92, "month": 31, "week": 7, "day": 1,
+    "hour": 1 / 24, "minute": 1 / 1440, "second": 1 / 86_400,
+}  # fmt: skip
+_MOST_DAYS: Final = 366_000
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
@@ -94,4 +99,6 @@ def _read_interval(text: str, place: str, examples: str) -> str:
     parts = parse_interval(text)
     if parts is None or any(amount <= 0 for amount in parts.values()):
         raise invalid(f'"{place}" with value "{clip(text)}" is no interval', f"write {examples}")
+    if sum(amount * _DAYS[unit] for unit, amount in parts.items()) > _MOST_DAYS:
+        raise invalid(f'"{place}" with value "{clip(text)}" is longer than a thousand years')
     return " ".join(f"{amount} {unit}" for unit, amount in parts.items())

@@ -265,7 +265,7 @@ def test_a_comparison_is_answered_with_titles_formats_and_its_query(server: Serv
     assert body["total"] == 1
     measures = body["annotation"]["measures"]
     assert measures["sales.amount__change"]["format"] == "currency"
-    assert measures["sales.amount__change_percent"]["format"] == "percent"
+    assert measures["sales.amount__change_percent"]["format"] == "number_1"
     assert measures["sales.before"]["title"] == "Sales Count (1 month earlier)"
     echoed = {name: value for name, value in body["query"].items() if name != "rowLimit"}
     assert server.load(echoed)["data"] == body["data"]

@@ -94,7 +94,7 @@ def test_columns_say_what_they_are(catalog: Catalog) -> None:
         ("orders.amount", "Orders Amount", "currency"),
         ("orders.amount__previous", "Orders Amount (previous)", "currency"),
         ("orders.amount__change", "Orders Amount (change)", "currency"),
-        ("orders.amount__change_percent", "Orders Amount (change in %)", "percent"),
+        ("orders.amount__change_percent", "Orders Amount (change in %)", "number_1"),
     ]
 
 
