@@ -155,6 +155,7 @@ def query(
         memory_limit=chosen.memory_limit,
         timeout_seconds=chosen.query_timeout_seconds,
         strict_joins=chosen.strict_joins,
+        plan_cache=chosen.plan_cache,
     )
     try:
         context = SecurityContext(user=user, groups=groups)

@@ -86,6 +86,7 @@ def run_server(
         memory_limit=settings.memory_limit,
         timeout_seconds=settings.query_timeout_seconds,
         strict_joins=settings.strict_joins,
+        plan_cache=settings.plan_cache,
     )
     try:
         gateway = Gateway(layer, settings, secret=secret)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from semantic.catalog.catalog import Catalog, DimensionType, MeasureType
 from semantic.catalog.load import ModelLoader
 from semantic.compile.compiled import CompiledQuery
+from semantic.compile.plan_cache import KEPT_PLANS, PlanCache
 from semantic.compile.statement import compile_plan
 from semantic.engine.execute import Engine
 from semantic.engine.query_engine import QueryEngine
@@ -33,11 +34,15 @@ from semantic.query.visibility import Visibility
 class SemanticLayer:
     """A model over the served tables. Safe to use from several threads at once."""
 
-    def __init__(self, loader: ModelLoader, engine: QueryEngine) -> None:
+    def __init__(
+        self, loader: ModelLoader, engine: QueryEngine, *, plan_cache: int = KEPT_PLANS
+    ) -> None:
         self._loader = loader
         self._engine = engine
+        self._kept_plans = plan_cache
         self._reloading = threading.Lock()
         self._model = Visibility(loader.load())
+        self._plans = PlanCache(self._model, engine.dialect, size=plan_cache)
 
     @classmethod
     def open(
@@ -48,11 +53,13 @@ class SemanticLayer:
         memory_limit: str = "4GB",
         timeout_seconds: float = 60.0,
         strict_joins: bool = False,
+        plan_cache: int = KEPT_PLANS,
     ) -> SemanticLayer:
         """Return the layer of a project's model over the tables in `serving`.
 
         The tables need not be there yet; each query looks for what is in service. With
         `strict_joins` a model in which joins lead to a cube in several ways is not usable.
+        `plan_cache` is the number of shapes of queries whose plans are kept; 0 keeps none.
 
         Raises:
             ModelError: the model is not usable.
@@ -60,7 +67,7 @@ class SemanticLayer:
         loader = ModelLoader(project.model, strict_joins=strict_joins)
         engine = Engine(serving, memory_limit=memory_limit, timeout_seconds=timeout_seconds)
         try:
-            return cls(loader, engine)
+            return cls(loader, engine, plan_cache=plan_cache)
         except BaseException:
             engine.close()
             raise
@@ -81,6 +88,7 @@ class SemanticLayer:
             if catalog.version == self._model.whole.version:
                 return False
             self._model = Visibility(catalog)
+            self._plans = PlanCache(self._model, self._engine.dialect, size=self._kept_plans)
             return True
 
     def load(
@@ -97,17 +105,20 @@ class SemanticLayer:
             QueryError, UnsupportedError: what was asked cannot be answered.
             SnapshotError, EngineError: what is served cannot be read, or the query was stopped.
         """
-        bound, _, compiled = self._prepare(query, context, now)
+        compiled, bound = self._plans.prepare(query, context, now)
         return self._engine.execute(
             compiled, bound, result_columns(bound.columns), cancelled=cancelled
         )
 
     def compile(self, query: Query, context: SecurityContext, *, now: datetime) -> CompiledQuery:
         """Return the SQL that answers the query, and its values, without running it."""
-        return self._prepare(query, context, now)[2]
+        return self._plans.compile(query, context, now)
 
     def explain(self, query: Query, context: SecurityContext, *, now: datetime) -> dict[str, Any]:
-        """Return how the query is answered: plan, joins and why, measures, SQL, values, tables."""
+        """Return how the query is answered: plan, joins and why, measures, SQL, values, tables.
+
+        The query is planned anew, whatever plans are kept.
+        """
         bound, plan, compiled = self._prepare(query, context, now)
         return {
             "plan": explain_plan(plan),

@@ -94,6 +94,9 @@ class Settings(BaseSettings):
         0, ge=0, description="queries that one caller may ask in a minute; 0 sets no limit"
     )
     memory_limit: str = Field("4GB", description="memory of the query engine before it spills")
+    plan_cache: int = Field(
+        512, ge=0, description="shapes of queries whose plans are kept; 0 keeps none"
+    )
     strict_joins: bool = Field(
         default=False,
         description="refuse a model in which joins lead to a cube in more than one way",

@@ -38,6 +38,7 @@ def mcp(root: Path | None, user: str, groups: tuple[str, ...]) -> None:
         memory_limit=settings.memory_limit,
         timeout_seconds=settings.query_timeout_seconds,
         strict_joins=settings.strict_joins,
+        plan_cache=settings.plan_cache,
     )
     try:
         gateway = Gateway(layer, settings, secret=make_secret())

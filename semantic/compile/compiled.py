@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from semantic.compile.dialect import Dialect, Parameter
+from semantic.compile.trace import Traced, write_plain
 from semantic.query.bound import BoundColumn
 
 
@@ -34,12 +35,24 @@ class Parameters:
 
     def bind(self, value: Parameter) -> str:
         """Return the placeholder that stands for the value."""
+        if isinstance(value, Traced):
+            return self._bind_traced(value)
         key = (type(value), value)
         number = self._numbers.get(key)
         if number is None or (isinstance(value, str) and not self._dialect.shares_texts):
             self._values.append(value)
             number = self._numbers[key] = len(self._values)
         return self._dialect.placeholder(number, value)
+
+    def _bind_traced(self, value: Parameter) -> str:
+        """Do the same for a traced value: what it is compared with is noted in its trace."""
+        plain = write_plain(value)
+        if self._dialect.shares_texts or not isinstance(plain, str):
+            for number, known in enumerate(self._values, start=1):
+                if type(write_plain(known)) is type(plain) and known == value:
+                    return self._dialect.placeholder(number, plain)
+        self._values.append(value)
+        return self._dialect.placeholder(len(self._values), plain)
 
     @property
     def values(self) -> tuple[Parameter, ...]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import assert_never
+from typing import Final, assert_never
 
 from semantic.catalog.catalog import Segment
+from semantic.compile.trace import Traced
 from semantic.compile.writer import Writer
 from semantic.query.bound import (
     AllOf,
@@ -23,6 +24,7 @@ from semantic.query.bound import (
     IsNull,
     Matches,
     OneOf,
+    Pattern,
     Use,
     Value,
     Within,
@@ -99,12 +101,13 @@ class Conditions:
         member = self._member(condition.use)
         dialect = self._writer.dialect
         text = member.text if member.type == "string" else dialect.cast_text(member.text)
-        before = "%" if condition.pattern in {"contains", "endsWith"} else ""
-        after = "%" if condition.pattern in {"contains", "startsWith"} else ""
+        write = _PATTERNS[condition.pattern]
         tests = [
             dialect.ilike(
                 text,
-                self._writer.parameters.bind(before + _escape(value) + after),
+                self._writer.parameters.bind(
+                    value.derive(write) if isinstance(value, Traced) else write(value)
+                ),
                 negated=condition.negated,
             )
             for value in condition.values
@@ -178,6 +181,25 @@ def _either(tests: Iterable[str]) -> str:
     return f"({' OR '.join(tests)})"
 
 
+def _write_contains(text: str) -> str:
+    return f"%{_escape(text)}%"
+
+
+def _write_start(text: str) -> str:
+    return f"{_escape(text)}%"
+
+
+def _write_end(text: str) -> str:
+    return f"%{_escape(text)}"
+
+
 def _escape(text: str) -> str:
     r"""Return text that LIKE takes literally, with `\` as the escape character."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+_PATTERNS: Final[dict[Pattern, Callable[[str], str]]] = {
+    "contains": _write_contains,
+    "startsWith": _write_start,
+    "endsWith": _write_end,
+}

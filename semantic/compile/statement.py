@@ -15,6 +15,7 @@ from semantic.compile.conditions import Conditions, Operand
 from semantic.compile.dialect import DUCKDB, Dialect
 from semantic.compile.relations import Relations
 from semantic.compile.scope import Scope
+from semantic.compile.trace import write_plain
 from semantic.compile.writer import Placed, Writer
 from semantic.errors import InternalError, UnsupportedError
 from semantic.plan.nodes import GroupKey, Plan, Rows, Ungrouped
@@ -38,8 +39,8 @@ def compile_plan(
 
 def write_limit(limit: int | None, offset: int) -> str:
     """Return how a statement ends, which is the only place of limit and offset."""
-    text = "" if limit is None else f"\nLIMIT {limit}"
-    return f"{text}\nOFFSET {offset}" if offset else text
+    text = "" if limit is None else f"\nLIMIT {write_plain(limit)}"
+    return f"{text}\nOFFSET {write_plain(offset)}" if offset else text
 
 
 class _Statement:
