@@ -29,7 +29,9 @@ _LONGEST: Final = 4096
 _VERIFIER: Final = re.compile(
     r"SCRAM-SHA-256\$(\d{1,8}):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]{44}):([A-Za-z0-9+/=]{44})"
 )
-_FIRST: Final = re.compile(r"([yn]|p=[A-Za-z0-9.\-]+),((?:a=[^,]*)?),(n=([^,]*),r=([!-+\--~]+)(,.*)?)")
+_FIRST: Final = re.compile(
+    r"([yn]|p=[A-Za-z0-9.\-]+),((?:a=[^,]*)?),(n=([^,]*),r=([!-+\--~]+)(,.*)?)"
+)
 _FINAL: Final = re.compile(r"(c=([A-Za-z0-9+/=]+),r=([!-+\--~]+)),p=([A-Za-z0-9+/=]+)")
 
 

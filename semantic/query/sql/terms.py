@@ -98,6 +98,11 @@ class Scope:
             self._refuse_unknown(str(column.name))
         return term
 
+    def list_terms(self) -> list[Term]:
+        """Return every member that the caller may name, in the view's order."""
+        terms = (self._term(item) for item in self._view.members.values() if item.public)
+        return [term for term in terms if term is not None]
+
     def has(self, column: exp.Column) -> bool:
         """Whether the view has a column of that name."""
         return pick_name(column.this, self._view.members) is not None
