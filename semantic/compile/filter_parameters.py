@@ -9,14 +9,16 @@ from semantic.catalog.catalog import (
     Argument,
     ColumnReference,
     ContextValue,
+    Dimension,
     FilterGroup,
     FilterParameter,
     Segment,
 )
 from semantic.compile.conditions import Conditions, Operand
 from semantic.compile.writer import Writer
-from semantic.errors import QueryError
+from semantic.errors import QueryError, UnsupportedError
 from semantic.query.bound import AllOf, AnyOf, Condition, DimensionUse, InSegment, SegmentUse, Use
+from semantic.query.conditions import uses_of
 
 _ALWAYS = "1 = 1"
 
@@ -32,6 +34,10 @@ class Rows(Protocol):
 
     def operand(self, use: Use) -> Operand:
         """Return a member as a condition compares it."""
+        ...
+
+    def move(self, dimension: Dimension, column: str) -> str | None:
+        """Return a column moved like a shifted time, None when it is not shifted."""
         ...
 
 
@@ -53,8 +59,12 @@ def write_filter_parameter(
     column = _template(scope, parameter, ())
 
     def operand(use: Use) -> Operand:
-        kind = use.dimension.type if isinstance(use, DimensionUse) else "number"
-        return Operand(f"({column})", kind)
+        if not isinstance(use, DimensionUse):
+            return Operand(f"({column})", "number")
+        moved = scope.move(use.dimension, f"({column})")
+        if moved is not None:
+            return Operand(moved, "time", local=True)
+        return Operand(f"({column})", use.dimension.type)
 
     written = Conditions(scope.writer, operand, scope.segment)
     return f"({' AND '.join(written.render(item) for item in found)})"
@@ -89,6 +99,13 @@ def write_context_value(writer: Writer, part: ContextValue) -> str:
 
 
 def _called(scope: Rows, parameter: FilterParameter, condition: Condition) -> str:
+    for use in uses_of(condition):
+        if isinstance(use, DimensionUse) and scope.move(use.dimension, "NULL") is not None:
+            raise UnsupportedError(
+                f"the lambda of FILTER_PARAMS.{parameter.cube}.{parameter.member} says where its "
+                "values stand, so that a time shift cannot move what they are compared with",
+                suggestion="give FILTER_PARAMS the text of a column",
+            )
     written = Conditions(scope.writer, scope.operand, scope.segment)
     return f"({_template(scope, parameter, written.arguments(condition))})"
 

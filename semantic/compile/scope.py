@@ -50,7 +50,7 @@ Place = Callable[[Attachment], Placed]
 class Scope:
     """Writes members over `rows`. `place` writes the relation of an attachment."""
 
-    __slots__ = ("_aliases", "_calendar", "_place", "_rows", "writer")
+    __slots__ = ("_aliases", "_calendar", "_place", "_rows", "_source", "writer")
 
     def __init__(self, writer: Writer, rows: Rows, place: Place) -> None:
         self.writer = writer
@@ -58,6 +58,7 @@ class Scope:
         self._place = place
         self._aliases: dict[tuple[str, str], tuple[str, Placed]] = {}
         self._calendar: list[Shift] = []  # shifts of calendars, while a join is written
+        self._source = ""  # the cube whose rows were written last
 
     # -- rows --------------------------------------------------------------------------------
 
@@ -99,6 +100,7 @@ class Scope:
             return item.sql_table
         if item.sql is None:
             raise InternalError(f"the cube {cube} has neither sql nor sql_table")
+        self._source = cube
         return f"({self.expression(item.sql)})"
 
     def _join(self, step: Step) -> str:
@@ -180,6 +182,29 @@ class Scope:
             moved = tuple((amount, unit) for unit, amount in parts.items())
             text = self.writer.dialect.add(text, moved, shift.sign)
         return text
+
+    def move(self, dimension: Dimension, column: str) -> str | None:
+        """Return a column that stands for a shifted time, on the wall clock and moved like it.
+
+        None when the time is not shifted.
+
+        Raises:
+            UnsupportedError: it is of a calendar, whose days are moved by its join alone.
+        """
+        if dimension.type != "time":
+            return None
+        if self._source != dimension.cube and any(
+            shift.calendar and shift.cube == dimension.cube for shift in self._rows.shifts
+        ):
+            raise UnsupportedError(
+                f"{self._source} reads the filters on the calendar {dimension.cube} by "
+                "FILTER_PARAMS, which a time shift cannot move",
+                suggestion="leave the filter to the join with the calendar",
+            )
+        if not self._shifts(dimension):
+            return None
+        local = self.writer.dialect.local_time(column, self.writer.timezone)
+        return self._shifted(dimension, local)
 
     def _shifts(self, dimension: Dimension) -> list[Shift]:
         return [
