@@ -59,7 +59,15 @@ def plan_conversions(
         )
     counted = _measure_of(catalog, base)
     keys = unique_keys([*frame.keys, *(key_of(catalog, item) for item in _compared(base))])
-    _, events = finder.find(counted, frame.with_keys(keys))
+    # Conditions that are about other facts of the query only were told apart with its own keys.
+    held = finder.find(counted, frame)[1].conditions
+    inner = Frame(
+        keys,
+        tuple(item for item in frame.ranges if item in held),
+        tuple(item for item in frame.conditions if item in held),
+        frame.shifts,
+    )
+    _, events = finder.find(counted, inner)
     _check_events(catalog, measure, base, events)
     return Conversions(
         base=evaluate(frame, (counted,)),
