@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -46,6 +47,8 @@ _MONTH_NAMES: Final = (
 )  # fmt: skip
 _DAYS: Final = {"yesterday": -1, "today": 0, "now": 0, "tomorrow": 1}
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATE_LENGTH: Final = 10
+_LAST_DATE: Final = "9999-12-31"
 _MOMENT: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}(?::\d{2})?)(?:\.(\d{1,9}))?\s?([Zz]|[+-]\d{2}:?\d{2})?"
 )
@@ -83,6 +86,10 @@ def parse_range(
     """
     try:
         if isinstance(value, tuple):
+            if len(value[0]) == len(value[-1]) == _DATE_LENGTH:
+                first, last = _read_day(value[0], zone), _read_day(value[-1], zone)
+                if first is not None and last is not None:
+                    return Interval(first.start, last.end)
             start, _ = _written(value[0], zone)
             _, end = _written(value[-1], zone)
         else:
@@ -103,6 +110,19 @@ def parse_instant(value: str, *, zone: ZoneInfo) -> Instant:
         return _instant(_written(value, zone)[0])
     except (OverflowError, ValueError) as invalid:
         raise _unreadable(value) from invalid
+
+
+@lru_cache(maxsize=4096)
+def _read_day(text: str, zone: ZoneInfo) -> Interval | None:
+    """Return the day that an ISO date names; None when the text is none. Ranges ask this most."""
+    if not _DATE.fullmatch(text):
+        return None
+    if zone.key == "UTC" and text != _LAST_DATE:
+        day = datetime.fromisoformat(text)
+        following = day + timedelta(days=1)
+        return Interval(Instant(day, day), Instant(following, following))
+    start, end = _written(text, zone)
+    return Interval(_instant(start), _instant(end))
 
 
 def _unreadable(text: str) -> QuerySyntaxError:
