@@ -91,9 +91,10 @@ class Evaluator:
             if known_names == names and known_frame == frame:
                 return known
         parts: list[Relation] = []
-        if leaves or not staged:
-            parts.append(self._leaves(frame, tuple(leaves.values())))
-        parts += [self._stage(frame, measure) for measure in staged.values()]
+        conversions = [item for item in staged.values() if item.conversion is not None]
+        if leaves or conversions or not staged:
+            parts.append(self._leaves(frame, tuple(leaves.values()), conversions))
+        parts += [self._stage(frame, item) for item in staged.values() if item.conversion is None]
         if len(parts) == 1:
             relation = parts[0]
         else:
@@ -104,9 +105,11 @@ class Evaluator:
         self._known.append((frame, names, relation))
         return relation
 
-    def _leaves(self, frame: Frame, leaves: Sequence[Measure]) -> Relation:
+    def _leaves(
+        self, frame: Frame, leaves: Sequence[Measure], conversions: Sequence[Measure]
+    ) -> Relation:
         """Return the relation of measures that rows are read for, each at its own cube."""
-        if not leaves:
+        if not leaves and not conversions:
             _, rows = self._finder.find(None, frame)
             return Groups(rows, frame.keys)
         gathered: list[_Leaves] = []
@@ -139,6 +142,8 @@ class Evaluator:
                 roots.append((item.tree, Groups(rows, frame.keys)))
         spines = self._spines(frame, gathered, parts, roots)
         parts += [*(groups for _, groups in roots), *spines]
+        for measure in conversions:
+            parts += self._convert(frame, measure)
         return parts[0] if len(parts) == 1 else Merge(tuple(parts), frame.keys, fills=True)
 
     def _repeats(self, leaf: Measure, rows: Rows, frame: Frame) -> bool:
@@ -225,22 +230,21 @@ class Evaluator:
                         found.append(spine)
         return found
 
-    def _convert(self, frame: Frame, measure: Measure) -> Relation:
-        """Return the relation of a conversion measure."""
+    def _convert(self, frame: Frame, measure: Measure) -> Iterator[Relation]:
+        """Yield the relation of a conversion measure, and the periods that it lacks."""
         relation = plan_conversions(
             self._catalog, self._bound, self._finder, self.evaluate, frame, measure
         )
-        if not measure.join_to_timespine:
-            return relation
-        spine = plan_spine(self._catalog, self._finder, frame, measure, [relation])
-        return relation if spine is None else Merge((relation, spine), frame.keys, fills=False)
+        yield relation
+        if measure.join_to_timespine:
+            spine = plan_spine(self._catalog, self._finder, frame, measure, [relation])
+            if spine is not None:
+                yield spine
 
     def _stage(self, frame: Frame, measure: Measure) -> Relation:
         """Return the relation of a staged measure."""
         if measure.rolling_window is not None:
             return self._windows.roll(frame, measure)
-        if measure.conversion is not None:
-            return self._convert(frame, measure)
         below = measures_of(self._catalog, measure)
         inner = find_inner_frame(self._catalog, measure, frame, self._root, self._bound)
         staged = self._outer(frame, inner, measure, below)
