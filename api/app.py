@@ -17,6 +17,7 @@ from api.gateway import Gateway
 from api.health import build_health
 from api.lazy import LazyApp
 from api.reload import ModelWatcher
+from api.rest.face import RestFace
 from api.rest.load import LoadApp
 from semantic.project import Project
 from semantic.service import SemanticLayer
@@ -63,17 +64,21 @@ def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
         if watcher is not None:
             watcher.start()
         warming = asyncio.create_task(routes.warm_up())
+        wire = await _open_wire(gateway) if settings.postgres_port is not None else None
         try:
             yield
         finally:
             await warming
+            if wire is not None:
+                await wire.close()
             if watcher is not None:
                 watcher.stop()
             if agents.made is not None:
                 await cast("Closeable", agents.made).close()
             await asyncio.to_thread(gateway.close)
 
-    hot: dict[str, ASGIApp] = {f"{BASE}/load": LoadApp(gateway), "/mcp": agents}
+    load = LoadApp(RestFace(gateway))
+    hot: dict[str, ASGIApp] = {f"{BASE}/load": load, f"{BASE}/subscribe": load, "/mcp": agents}
     guard = gateway.authenticator
     app: ASGIApp = Front(
         hot | build_health(gateway),
@@ -92,6 +97,13 @@ def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
         allow_headers=["accept", "authorization", "content-type", "x-request-id"],
         expose_headers=["x-request-id"],
     )
+
+
+async def _open_wire(gateway: Gateway) -> Closeable:
+    """Listen for Postgres clients; imported only where they are wanted."""
+    from api.postgres.start import open_server  # noqa: PLC0415
+
+    return await open_server(gateway)
 
 
 def _make(module: str, name: str, gateway: Gateway) -> ASGIApp:

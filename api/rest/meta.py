@@ -16,6 +16,7 @@ from semantic.catalog.catalog import (
     Dimension,
     Folder,
     Hierarchy,
+    Join,
     Measure,
     View,
     ViewGroup,
@@ -23,17 +24,22 @@ from semantic.catalog.catalog import (
 
 
 def encode_meta(
-    visible: Catalog, whole: Catalog, *, extended: bool = False, only_views: bool = False
+    visible: Catalog,
+    whole: Catalog,
+    *,
+    extended: bool = False,
+    only_views: bool = False,
+    with_sql: bool = True,
 ) -> bytes:
     """Return the body of an answer to `meta`.
 
     `visible` is what the caller may see, `whole` holds the cubes behind the views. `extended` adds
-    the SQL, the joins and the tables.
+    the joins and, `with_sql`, the SQL and the tables; without them the answer says so.
     """
     components = _components(whole)
     model = Model(whole, visible)
     cubes = [
-        _describe_cube(cube, model, components[cube.name], extended=extended)
+        _describe_cube(cube, model, components[cube.name], extended=extended, with_sql=with_sql)
         for cube in visible.cubes.values()
         if cube.public and not only_views
     ]
@@ -42,38 +48,44 @@ def encode_meta(
     if whole.view_groups:
         body["viewGroups"] = [_describe_group(group, visible) for group in whole.view_groups]
     body["ducat"] = {"catalogVersion": whole.version}
+    if extended:
+        body["ducat"]["sqlIncluded"] = with_sql
     return orjson.dumps(body, default=_to_json)
 
 
-def _describe_cube(cube: Cube, model: Model, component: int, *, extended: bool) -> dict[str, Any]:
+def _describe_cube(
+    cube: Cube, model: Model, component: int, *, extended: bool, with_sql: bool
+) -> dict[str, Any]:
     described = _heading(cube, "cube") | {"connectedComponent": component}
-    described |= _members(model, cube.name, extended=extended)
+    described |= _members(model, cube.name, with_sql=extended and with_sql)
     described["hierarchies"] = [
         _hierarchy(cube.name, item) for item in cube.hierarchies.values() if item.public
     ]
     described |= {"folders": [], "nestedFolders": []}
     if extended:
-        described |= {
-            "sql": render_expression(cube.sql),
-            "sqlTable": cube.sql_table,
-            "dataSource": cube.data_source,
-            "tables": cube.tables,
-            "joins": [
-                {
-                    "name": name,
-                    "relationship": join.relationship,
-                    "sql": render_expression(join.sql),
-                }
-                for name, join in cube.joins.items()
-                if model.visible.cubes[join.target].public
-            ],
-        }
+        described["dataSource"] = cube.data_source
+        described["joins"] = [
+            _describe_join(name, join, with_sql=with_sql)
+            for name, join in cube.joins.items()
+            if model.visible.cubes[join.target].public
+        ]
+        if with_sql:
+            described |= {
+                "sql": render_expression(cube.sql),
+                "sqlTable": cube.sql_table,
+                "tables": cube.tables,
+            }
     return described
+
+
+def _describe_join(name: str, join: Join, *, with_sql: bool) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": name, "relationship": join.relationship}
+    return described | ({"sql": render_expression(join.sql)} if with_sql else {})
 
 
 def _describe_view(view: View, model: Model) -> dict[str, Any]:
     whole = model.whole
-    described = _heading(view, "view") | _members(model, view.name, extended=False)
+    described = _heading(view, "view") | _members(model, view.name, with_sql=False)
     shown = {f"{item.cube}.{item.member}": item.name for item in view.members.values()}
     hierarchies = []
     for item in view.members.values():
@@ -142,11 +154,11 @@ def _heading(owner: Cube | View, kind: str) -> dict[str, Any]:
     return heading
 
 
-def _members(model: Model, owner: str, *, extended: bool) -> dict[str, Any]:
+def _members(model: Model, owner: str, *, with_sql: bool) -> dict[str, Any]:
     lists: dict[str, list[dict[str, Any]]] = {"measures": [], "dimensions": [], "segments": []}
     for member in list_members(model.visible, model.whole, owner):
         item = _describe_member(member, model)
-        if extended:
+        if with_sql:
             item["sql"] = render_expression(member.definition.sql)
         lists[f"{member.kind}s"].append(item)
     return lists

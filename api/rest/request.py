@@ -56,13 +56,32 @@ def read_request(method: str, query_string: bytes, body: bytes) -> LoadRequest:
         UnsupportedError: it asks for something of Cube's that is not ours yet.
         NoRouteError: the method is neither.
     """
+    return read_fields(read_raw(method, query_string, body))
+
+
+def read_raw(method: str, query_string: bytes, body: bytes) -> dict[str, Any]:
+    """Return the parameters of a GET, or the object that is the body of a POST.
+
+    Raises:
+        QuerySyntaxError: they cannot be read.
+        NoRouteError: the method is neither.
+    """
     match method:
         case "GET" | "HEAD":
-            raw = _read_parameters(query_string)
+            return _read_parameters(query_string)
         case "POST":
-            raw = _read_body(body)
+            return _read_body(body)
         case _:
             raise NoRouteError(f"{method} is not answered here: use GET or POST")
+
+
+def read_fields(raw: dict[str, Any]) -> LoadRequest:
+    """Return the request that fields spell, wherever they came from.
+
+    Raises:
+        QuerySyntaxError: they do not; Cube's words where Cube has some.
+        UnsupportedError: it asks for something of Cube's that is not ours yet.
+    """
     unknown = sorted(set(raw) - PARAMETERS)
     if unknown:
         raise QuerySyntaxError(

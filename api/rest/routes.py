@@ -1,4 +1,4 @@
-"""Cube's other REST routes: `sql`, `dry-run`, `meta`, the health checks; and the SQL door."""
+"""Cube's other REST routes: `sql`, `dry-run`, `meta`, SQL, jobs; and the SQL door of the plug-in."""
 
 from __future__ import annotations
 
@@ -7,81 +7,183 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
 
 from api.asgi import wait_gone
+from api.errors import shorten
 from api.gateway import Asker, Gateway
-from api.query_log import QueryRecord
-from api.rest.answer import describe_pivot, describe_query
-from api.rest.meta import encode_meta
-from api.rest.request import LoadRequest, read_request
-from api.rest.sql_query import answer_sql, describe_views
+from api.query_log import QueryRecord, find_actor, name_filters, name_members
+from api.rest.cube_sql import (
+    CubeSqlRequest,
+    convert,
+    encode_lines,
+    read_conversion,
+    read_cube_sql,
+)
+from api.rest.face import RestFace
+from api.rest.jobs import answer_jobs
+from api.rest.live import add_live_routes
+from api.rest.request import read_fields, read_raw, read_request
+from api.rest.sql_query import describe_views, encode_answer, select
+from api.rest.waiting import CONTINUE_WAIT, Waiting, identify
+from api.scopes import demand_sql
 from semantic.compile.compiled import CompiledQuery
-from semantic.errors import QuerySyntaxError
+from semantic.engine.result import Result
+from semantic.errors import QueryError, QuerySyntaxError, UnsupportedError
 from semantic.query.context import SecurityContext
+from semantic.query.sql.parse import parse_sql
+from semantic.query.sql.statement import SqlQuery
+from semantic.service import SemanticLayer
 
 BASE = "/cubejs-api/v1"
 FLAG_VALUES = frozenset({"", "true", "1"})
 
 
 def build_routes(gateway: Gateway) -> APIRouter:
-    """Return the routes; `load` is answered in front of them."""
+    """Return the routes; `load` and `subscribe` are answered in front of them."""
     router = APIRouter()
-    _add_cube_routes(router, gateway)
+    face = RestFace(gateway)
+    _add_cube_routes(router, face)
+    _add_cube_sql_routes(router, face)
     _add_sql_routes(router, gateway)
     _add_metrics_route(router, gateway)
+    add_live_routes(router, face)
     return router
 
 
-def _add_cube_routes(router: APIRouter, gateway: Gateway) -> None:
+def _add_cube_routes(router: APIRouter, face: RestFace) -> None:
+    gateway = face.gateway
+
     @router.api_route(f"{BASE}/sql", methods=["GET", "POST"], summary="The SQL of a query")
     async def sql(request: Request) -> Response:
-        context, asked = await _read(request, gateway)
-        now = datetime.now(UTC)
-        described = [
-            _describe_sql(await asyncio.to_thread(gateway.layer.compile, query, context, now=now))
-            for query in asked.asked.queries
-        ]
-        return _json(described[0] if asked.asked.kind == "regularQuery" else described)
+        context = gateway.authenticator.authenticate(request.scope["ducat.headers"])
+        raw = read_raw(request.method, request.scope["query_string"], await request.body())
+        form = raw.pop("format", "rest")
+        if form == "sql":
+            return await _explain_sql(raw, face, context)
+        if form != "rest":
+            raise QuerySyntaxError(f'"format" is rest or sql, not {str(form)[:100]!r}')
+        return _ready(await face.sql(read_fields(raw), context))
 
     @router.api_route(f"{BASE}/dry-run", methods=["GET", "POST"], summary="Check a query")
     async def dry_run(request: Request) -> Response:
-        context, asked = await _read(request, gateway)
-        now = datetime.now(UTC)
-        for query in asked.asked.queries:
-            await asyncio.to_thread(gateway.layer.compile, query, context, now=now)
-        queries = [
-            describe_query(query, asked.cache_mode, now=now) for query in asked.asked.queries
-        ]
-        return _json(
-            {
-                "queryType": asked.asked.kind,
-                "normalizedQueries": queries,
-                "queryOrder": [
-                    {
-                        item["id"]: "desc" if item["desc"] else "asc"
-                        for item in query.get("order", ())
-                    }
-                    for query in queries
-                ],
-                "transformedQueries": [],
-                "pivotQuery": describe_pivot(asked.asked, queries),
-            }
-        )
+        context = gateway.authenticator.authenticate(request.scope["ducat.headers"])
+        body = await request.body()
+        asked = read_request(request.method, request.scope["query_string"], body)
+        return _ready(await face.dry_run(asked, context))
 
     @router.get(f"{BASE}/meta", summary="The model that the caller may see")
     async def meta(request: Request) -> Response:
         context = gateway.authenticator.authenticate(request.scope["ducat.headers"])
-        body = encode_meta(
-            gateway.layer.visible(context),
-            gateway.layer.catalog,
-            extended=_flag(request, "extended"),
-            only_views=_flag(request, "onlyViews"),
+        extended, only_views = _flag(request, "extended"), _flag(request, "onlyViews")
+        return _ready(face.meta(context, extended=extended, only_views=only_views))
+
+    @router.post(f"{BASE}/pre-aggregations/jobs", summary="The state of jobs: there are none")
+    async def jobs(request: Request) -> Response:
+        gateway.authenticator.authenticate(request.scope["ducat.headers"])
+        return _ready(orjson.dumps(answer_jobs(await request.body())))
+
+
+def _add_cube_sql_routes(router: APIRouter, face: RestFace) -> None:
+    gateway = face.gateway
+    running: Waiting[tuple[SqlQuery, Result]] = Waiting()
+
+    @router.post(f"{BASE}/cubesql", summary="Answer a SELECT with lines of JSON")
+    async def cube_sql(request: Request) -> Response:
+        context = gateway.authenticator.authenticate(request.scope["ducat.headers"])
+        body = await request.body()
+        asked = read_cube_sql(body)
+        asker = Asker(context, "sql", request.scope["ducat.request_id"])
+        answer = await running.answer(
+            (identify(context), body),
+            partial(_select, asked, asker, gateway),
+            patience=gateway.settings.continue_wait_seconds if asked.polls else None,
+            gone=wait_gone(request.receive),
         )
-        return Response(body, media_type="application/json")
+        if answer is None:
+            return _ready(CONTINUE_WAIT)
+        # The first line is made before the status is sent: what can fail has failed by then.
+        lines = encode_lines(*answer)
+        first = await asyncio.to_thread(next, lines)
+        return StreamingResponse(chain([first], lines), media_type="application/json")
+
+    @router.post(f"{BASE}/convert-query", summary="The query JSON that asks what a SELECT asks")
+    async def convert_query(request: Request) -> Response:
+        context = gateway.authenticator.authenticate(request.scope["ducat.headers"])
+        text = read_conversion(await request.body())
+        try:
+            converted = convert(await asyncio.to_thread(_parse, text, context, gateway.layer))
+        except (QueryError, UnsupportedError) as refused:
+            converted = {"status": "error", "error": shorten(refused.message)}
+        return _ready(orjson.dumps(converted))
+
+
+async def _select(asked: CubeSqlRequest, asker: Asker, gateway: Gateway) -> tuple[SqlQuery, Result]:
+    """Ask what a SELECT asks, and record it."""
+    context = asker.context
+    record = QueryRecord(
+        datetime.now(UTC), asker.request_id, context.user, "sql", via=find_actor(context.claims)
+    )
+
+    def work(cancelled: threading.Event) -> tuple[tuple[SqlQuery, Result], QueryRecord]:
+        found = select(
+            gateway.layer,
+            asked.text,
+            context,
+            now=record.time,
+            timezone=asked.timezone,
+            cancelled=cancelled,
+        )
+        return found, describe_question(record, *found)
+
+    return await gateway.run(work, record, asker)
+
+
+async def _explain_sql(raw: dict[str, Any], face: RestFace, context: SecurityContext) -> Response:
+    """Answer `sql?format=sql`: the SQL that answers a SELECT."""
+    layer = face.gateway.layer
+    demand_sql(face.gateway.settings, context)
+    text = raw.pop("query", None)
+    raw.pop("disable_post_processing", None)  # nothing is computed after the query
+    if raw or not isinstance(text, str) or not text.strip():
+        raise QuerySyntaxError("with format=sql a request has query, a SELECT statement")
+    try:
+        compiled = await asyncio.to_thread(_compile, text, context, layer)
+    except (QueryError, UnsupportedError) as refused:
+        described: dict[str, Any] = {"status": "error", "error": shorten(refused.message)}
+    else:
+        written = [compiled.sql, list(compiled.values)]
+        described = {"status": "ok", "sql": written, "query_type": "regular"}
+    return _ready(orjson.dumps({"sql": described}, default=str))
+
+
+def _compile(text: str, context: SecurityContext, layer: SemanticLayer) -> CompiledQuery:
+    asked = _parse(text, context, layer)
+    if asked.kind == "row_count":
+        raise UnsupportedError("the rows of a query are counted after it is answered")
+    return layer.compile(asked.query, context, now=datetime.now(UTC))
+
+
+def describe_question(record: QueryRecord, asked: SqlQuery, result: Result) -> QueryRecord:
+    """Return the record with what a SELECT asked and got."""
+    return replace(
+        record,
+        members=name_members(asked.query),
+        filtered_by=name_filters(asked.query),
+        rows=result.table.num_rows,
+        snapshot=result.state.snapshot,
+    )
+
+
+def _parse(
+    text: str, context: SecurityContext, layer: SemanticLayer, timezone: str = "UTC"
+) -> SqlQuery:
+    return parse_sql(text, layer.catalog, visible=layer.visible(context), timezone=timezone)
 
 
 def _add_sql_routes(router: APIRouter, gateway: Gateway) -> None:
@@ -91,10 +193,11 @@ def _add_sql_routes(router: APIRouter, gateway: Gateway) -> None:
         text, timezone = _read_sql(await request.body())
         gone = partial(wait_gone, request.receive)
         asker = Asker(context, "sql", request.scope["ducat.request_id"], gone)
-        asked = QueryRecord(datetime.now(UTC), asker.request_id, context.user, "sql")
+        via = find_actor(context.claims)
+        asked = QueryRecord(datetime.now(UTC), asker.request_id, context.user, "sql", via=via)
 
         def work(cancelled: threading.Event) -> tuple[bytes, QueryRecord]:
-            answer = answer_sql(
+            found = select(
                 gateway.layer,
                 text,
                 context,
@@ -102,7 +205,8 @@ def _add_sql_routes(router: APIRouter, gateway: Gateway) -> None:
                 timezone=timezone,
                 cancelled=cancelled,
             )
-            return answer, replace(asked, snapshot=gateway.layer.state().snapshot)
+            answer = encode_answer(*found)
+            return answer, replace(describe_question(asked, *found), size=len(answer))
 
         answer = await gateway.run(work, asked, asker)
         return Response(answer, media_type="application/json")
@@ -119,23 +223,6 @@ def _add_metrics_route(router: APIRouter, gateway: Gateway) -> None:
     async def metrics() -> Response:
         page = await asyncio.to_thread(gateway.metrics.render)
         return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-async def _read(request: Request, gateway: Gateway) -> tuple[SecurityContext, LoadRequest]:
-    context = gateway.authenticator.authenticate(request.scope["ducat.headers"])
-    body = await request.body()
-    return context, read_request(request.method, request.scope["query_string"], body)
-
-
-def _describe_sql(compiled: CompiledQuery) -> dict[str, Any]:
-    described = {
-        "sql": [compiled.sql, list(compiled.values)],
-        "aliasNameToMember": {column.name: column.member for column in compiled.columns},
-        "memberNames": [column.member for column in compiled.columns],
-        "dataSource": "default",
-        "external": False,
-    }
-    return {"sql": described, "dataSource": "default"}
 
 
 def _read_sql(body: bytes) -> tuple[str, str]:
@@ -166,5 +253,5 @@ def _flag(request: Request, name: str) -> bool:
     raise QuerySyntaxError(f'"{name}" is true or false, not "{value[:100]}"')
 
 
-def _json(body: dict[str, Any] | list[dict[str, Any]]) -> Response:
-    return Response(orjson.dumps(body, default=str), media_type="application/json")
+def _ready(body: bytes) -> Response:
+    return Response(body, media_type="application/json")

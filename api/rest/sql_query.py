@@ -38,7 +38,7 @@ _NAMED: Final = re.compile(r"(number|percent|currency|abbr|accounting)(?:_([0-6]
 _CURRENCIES: Final = {"USD": "$"}
 
 
-def answer_sql(
+def select(
     layer: SemanticLayer,
     text: str,
     context: SecurityContext,
@@ -46,17 +46,25 @@ def answer_sql(
     now: datetime,
     timezone: str = "UTC",
     cancelled: threading.Event | None = None,
-) -> bytes:
+) -> tuple[SqlQuery, Result]:
+    """Return what a SELECT asks, and the answer.
+
+    Raises:
+        QueryError, UnsupportedError: it cannot be answered.
+        SnapshotError, EngineError: what is served cannot be read, or the query was stopped.
+    """
+    asked = parse_sql(text, layer.catalog, visible=layer.visible(context), timezone=timezone)
+    return asked, layer.load(asked.query, context, now=now, cancelled=cancelled)
+
+
+def encode_answer(asked: SqlQuery, result: Result) -> bytes:
     """Return the body of the answer to a SELECT: columns with types, rows and the tables' state.
 
     The rows are all that the statement asks: more than the server may return is an error.
 
     Raises:
-        QueryError, UnsupportedError: it cannot be answered, or has too many rows.
-        SnapshotError, EngineError: what is served cannot be read, or the query was stopped.
+        LimitExceededError: there are too many rows.
     """
-    asked = parse_sql(text, layer.catalog, visible=layer.visible(context), timezone=timezone)
-    result = layer.load(asked.query, context, now=now, cancelled=cancelled)
     match asked.kind:
         case "regular":
             columns, rows = _encode_table(asked, result)
@@ -141,25 +149,40 @@ def _measure(item: Member) -> dict[str, Any]:
     }
 
 
-def _encode_table(asked: SqlQuery, result: Result) -> tuple[list[dict[str, str]], bytes]:
-    table = result.table
-    if result.truncated or (asked.complete and table.num_rows > MAXIMUM_LIMIT):
+def check_rows(asked: SqlQuery, result: Result) -> None:
+    """Refuse an answer that does not hold all that was asked.
+
+    Raises:
+        LimitExceededError: there are more rows than may be returned.
+    """
+    if result.truncated or (asked.complete and result.table.num_rows > MAXIMUM_LIMIT):
         raise LimitExceededError(
             f"the answer has more than {MAXIMUM_LIMIT:,} rows, which is the most that is returned",
             suggestion="add a LIMIT, a filter or a coarser time grain",
         )
+
+
+def find_columns(asked: SqlQuery, result: Result) -> list[tuple[str, int, bool]]:
+    """Return name, place in the result, and whether it is a text, of each column of the answer."""
     places = {column.name: place for place, column in enumerate(result.columns)}
-    columns: list[dict[str, str]] = []
-    parts: list[Part] = []
+    found: list[tuple[str, int, bool]] = []
     for column in asked.columns:
         place = places.get(column.source or "")
         if place is None:
             raise InternalError(f"the answer has no column {column.source}")
-        as_text = result.columns[place].type == "string"
-        kind, texts = _encode_column(table.column(place), column.name, as_text=as_text)
-        columns.append({"name": column.name, "type": kind})
+        found.append((column.name, place, result.columns[place].type == "string"))
+    return found
+
+
+def _encode_table(asked: SqlQuery, result: Result) -> tuple[list[dict[str, str]], bytes]:
+    check_rows(asked, result)
+    columns: list[dict[str, str]] = []
+    parts: list[Part] = []
+    for name, place, as_text in find_columns(asked, result):
+        kind, texts = encode_column(result.table.column(place), name, as_text=as_text)
+        columns.append({"name": name, "type": kind})
         parts += ["," if parts else "[", texts]
-    return columns, b"[" + join_rows([*parts, "]"], table.num_rows) + b"]"
+    return columns, b"[" + join_rows([*parts, "]"], result.table.num_rows) + b"]"
 
 
 def _encode_count(asked: SqlQuery, result: Result) -> tuple[list[dict[str, str]], bytes]:
@@ -169,28 +192,33 @@ def _encode_count(asked: SqlQuery, result: Result) -> tuple[list[dict[str, str]]
     return columns, orjson.dumps([[asked.count_rows(result.total)]])
 
 
-def _encode_column(
-    column: pa.ChunkedArray, name: str, *, as_text: bool
+def encode_column(
+    column: pa.ChunkedArray, name: str, *, as_text: bool, quoted: bool = False
 ) -> tuple[ColumnType, pa.LargeStringArray]:
-    """Return a column's type, which is that of its values, and its values as JSON texts."""
+    """Return a column's type, which is that of its values, and its values as JSON texts.
+
+    With `quoted`, whole and floating numbers are JSON texts, too; decimals always are.
+    """
     flat = flatten(column)
     kind = "string" if as_text else _type_of(flat.type)
     match kind:
         case "integer":
-            texts = render_numbers(flat, quoted=False)
+            texts = render_numbers(flat, quoted=quoted)
         case "number":
             if not pc.all(pc.is_finite(flat)).as_py() and len(flat) > flat.null_count:
                 raise EngineError(
                     f"{name} has a value that is no finite number",
                     suggestion="have the measure's divisor guarded with NULLIF in the model",
                 )
-            texts = render_numbers(flat, quoted=False)
+            texts = render_numbers(flat, quoted=quoted)
         case "decimal":
             texts = render_numbers(flat, quoted=True)
         case "boolean":
             texts = render_booleans(flat, quoted=False)
         case "timestamp":
-            stamps = pc.cast(flat, pa.timestamp("us"))
+            # Cube's protocol has milliseconds, as `load` has; the plug-in's door all there are.
+            unit = pa.timestamp("ms" if quoted else "us")
+            stamps = pc.cast(flat, unit, safe=False)
             texts = render_strings(pc.cast(pc.strftime(stamps, "%Y-%m-%dT%H:%M:%S"), TEXT))
         case "date":
             texts = render_strings(pc.cast(pc.strftime(flat, "%Y-%m-%d"), TEXT))

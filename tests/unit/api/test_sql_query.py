@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from api.rest.sql_query import answer_sql, to_d3
+from api.rest.sql_query import encode_answer, select, to_d3
 from semantic.errors import EngineError, LimitExceededError
 from semantic.query.context import SecurityContext
 from semantic.service import SemanticLayer
@@ -93,7 +93,7 @@ views:
 
 def answer(layer: SemanticLayer, text: str) -> Any:
     now = datetime(2024, 6, 1, tzinfo=UTC)
-    return orjson.loads(answer_sql(layer, text, SecurityContext(), now=now))
+    return orjson.loads(encode_answer(*select(layer, text, SecurityContext(), now=now)))
 
 
 @pytest.mark.parametrize("limit", ["", " LIMIT 50001", " LIMIT 1000000"])
