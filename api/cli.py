@@ -22,6 +22,7 @@ import click
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "serve": ("api.serve:serve", "Serve the metrics over REST, GraphQL and SQL."),
     "token": ("api.commands:token", "Make an access token for a user."),
+    "password": ("api.postgres.cli:password", "Make an entry of the Postgres wire's users."),
     "keys": ("api.commands:keys", "Make, list and revoke API keys."),
     "settings": ("api.commands:settings", "List every setting, its variable and its default."),
     "mcp": ("api.mcp.cli:mcp", "Answer agents over standard input and output (MCP)."),

@@ -108,6 +108,25 @@ class Settings(BaseSettings):
     query_log: Path | None = Field(
         None, description="file of the query log (NDJSON); default `<home>/query-log.ndjson`"
     )
+    postgres_port: int | None = Field(
+        None, ge=0, le=65535, description="port of the Postgres wire; 0 takes a free one; none: off"
+    )
+    postgres_host: str = Field(
+        "127.0.0.1", description="address that the Postgres wire listens on"
+    )
+    postgres_tls_cert: Path | None = Field(
+        None, description="certificate of the Postgres wire, PEM; with it clients may ask for TLS"
+    )
+    postgres_tls_key: Path | None = Field(None, description="key of that certificate, PEM")
+    postgres_users: Path | None = Field(
+        None, description="JSON file of users with SCRAM verifiers, made by `ducat password`"
+    )
+    postgres_connections: int = Field(
+        100, ge=1, description="logged-in connections of the Postgres wire at once"
+    )
+    postgres_idle_seconds: float = Field(
+        3600.0, gt=0, description="time after which an idle connection of the wire is closed"
+    )
     alert_urls: SecretStr = Field(
         SecretStr(""), description="apprise addresses that alerts go to, separated by spaces"
     )

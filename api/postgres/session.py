@@ -9,7 +9,7 @@ and then kept by it, so that pages of it come from one answer.
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol, TypeVar, assert_never
@@ -639,5 +639,3 @@ def _aborted() -> SqlError:
         sqlstate="25P02",
     )
 
-
-Settings = Mapping[str, str]

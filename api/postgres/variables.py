@@ -229,7 +229,7 @@ def _zones() -> Mapping[str, str]:
 
 
 def _check_encoding(name: str, value: str) -> str:
-    if value.strip().lower().replace("-", "").replace("_", "") not in {"utf8", "unicode", "default"}:
+    if value.strip().strip("'\"").lower().replace("-", "").replace("_", "") not in {"utf8", "unicode", "default"}:
         raise _invalid(name, value, "this server speaks UTF8")
     return "UTF8"
 

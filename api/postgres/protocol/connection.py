@@ -88,6 +88,16 @@ class Connection:
             self.phase = Phase.CLOSED
             raise
 
+    @property
+    def waiting(self) -> int:
+        """How many bytes wait for the rest of their message."""
+        return self._reader.waiting
+
+    @property
+    def is_between(self) -> bool:
+        """Whether no message has begun."""
+        return self._reader.is_empty
+
     def starts_over(self) -> None:
         """Begin anew below encryption. Bytes that came before it are an attack.
 

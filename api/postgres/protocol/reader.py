@@ -67,6 +67,11 @@ class Reader:
         self._buffer += data
 
     @property
+    def waiting(self) -> int:
+        """How many bytes wait."""
+        return len(self._buffer) - self._start
+
+    @property
     def is_empty(self) -> bool:
         """Whether no byte waits."""
         return len(self._buffer) == self._start

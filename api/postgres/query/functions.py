@@ -53,6 +53,8 @@ MACROS: Final = (
     "CREATE MACRO pg_true(a, b := NULL, c := NULL, d := NULL) AS true",
     "CREATE MACRO pg_false(a := NULL, b := NULL, c := NULL) AS false",
     "CREATE MACRO pg_zero(a := NULL, b := NULL, c := NULL) AS CAST(0 AS BIGINT)",
+    "CREATE MACRO pg_array_upper(a, d) AS CASE WHEN len(a) > 0 THEN len(a) END",
+    "CREATE MACRO pg_array_lower(a, d) AS CASE WHEN len(a) > 0 THEN 1 END",
     "CREATE MACRO pg_owner(a) AS 'ducat'",
     "CREATE MACRO pg_encoding(a) AS 'UTF8'",
     "CREATE MACRO pg_quote_ident(a) AS CASE WHEN regexp_full_match(a, '[a-z_][a-z0-9_$]*') THEN a "
@@ -103,6 +105,8 @@ _MACROS: Final[dict[str, tuple[str, int]]] = {
     "pg_advisory_unlock_all": ("pg_null_text", 0),
     "pg_get_userbyid": ("pg_owner", 1),
     "pg_encoding_to_char": ("pg_encoding", 1),
+    "array_upper": ("pg_array_upper", 2),
+    "array_lower": ("pg_array_lower", 2),
     "quote_ident": ("pg_quote_ident", 1),
     "quote_literal": ("pg_quote_literal", 1),
 }
@@ -140,6 +144,8 @@ def _check_sources(tree: exp.Query) -> None:
             continue
         if isinstance(call, exp.Dot):
             call = call.expression
+            table.set("this", call)
+        table.set("db", None)
         name = call.name.lower() if isinstance(call, exp.Anonymous) else type(call).__name__.lower()
         if name in {"generateseries", "unnest", "explodinggenerateseries", "explode"}:
             continue
@@ -176,7 +182,7 @@ def _translate(node: exp.Expr, place: Place, needed: set[str]) -> exp.Expr | Non
             return _literal_time(place.now, "TIMESTAMPTZ")
         case exp.CurrentDate():
             local = place.now.astimezone(ZoneInfo(place.timezone))
-            return exp.cast(exp.Literal.string(local.date().isoformat()), "DATE")
+            return _as(exp.Literal.string(local.date().isoformat()), "DATE")
         case exp.Localtimestamp() | exp.CurrentDatetime():
             local = place.now.astimezone(ZoneInfo(place.timezone)).replace(tzinfo=None)
             return _literal_time(local, "TIMESTAMP")
@@ -197,8 +203,13 @@ def _translate(node: exp.Expr, place: Place, needed: set[str]) -> exp.Expr | Non
             return None
 
 
+def _as(node: exp.Expr, kind: str | exp.DataType) -> exp.Cast:
+    """Cast, without sqlglot's look at what is cast: types of pg_catalog confuse it."""
+    return exp.Cast(this=node, to=exp.DataType.build(kind) if isinstance(kind, str) else kind)
+
+
 def _literal_time(moment: datetime, kind: str) -> exp.Expr:
-    return exp.cast(exp.Literal.string(moment.isoformat(" ")), kind)
+    return _as(exp.Literal.string(moment.isoformat(" ")), kind)
 
 
 def _check_name(name: str) -> None:
@@ -276,7 +287,7 @@ def _description(name: str, arguments: list[exp.Expr]) -> exp.Expr:
         texts = texts.where(
             exp.EQ(
                 this=exp.column(column, "d$", quoted=True),
-                expression=exp.cast(value.copy(), "BIGINT"),
+                expression=_as(value.copy(), "BIGINT"),
             )
         )
     return exp.Subquery(this=texts.limit(1))
@@ -331,7 +342,7 @@ def _cast(node: exp.Cast, place: Place, needed: set[str]) -> exp.Expr | None:
             names = exp.select(exp.column("relname", "k$", quoted=True)).from_(
                 exp.alias_(exp.to_table('"pg_catalog.pg_class"'), "k$", table=True, quoted=True)
             )
-            oid = exp.cast(inner.copy(), "BIGINT")
+            oid = _as(inner.copy(), "BIGINT")
             return exp.Subquery(
                 this=names.where(exp.EQ(this=exp.column("oid", "k$", quoted=True), expression=oid))
                 .limit(1)
@@ -341,13 +352,13 @@ def _cast(node: exp.Cast, place: Place, needed: set[str]) -> exp.Expr | None:
                 return _regtype(inner)
             return exp.Anonymous(this="pg_format_type", expressions=[inner, exp.Null()])
         case "regproc" | "regprocedure" | "regnamespace" | "regrole" | "regoper":
-            return exp.cast(inner, "VARCHAR")
+            return _as(inner, "VARCHAR")
         case "oid" | "xid" | "cid":
-            return exp.cast(inner, "BIGINT")
+            return _as(inner, "BIGINT")
         case "name" | "bpchar" | "citext" | "char" | "cstring" | "tid":
-            return exp.cast(inner, "VARCHAR")
+            return _as(inner, "VARCHAR")
         case "decimal" if not node.to.expressions:
-            return exp.cast(inner, exp.DataType.build("DECIMAL(38, 12)"))
+            return _as(inner, exp.DataType.build("DECIMAL(38, 12)"))
         case _:
             return None
 
@@ -388,7 +399,7 @@ def _sum(node: exp.Sum) -> exp.Expr | None:
     inner = node.this
     distinct = isinstance(inner, exp.Distinct) and len(inner.expressions) == 1
     operand = inner.expressions[0] if distinct else inner
-    zero = exp.cast(exp.Literal.number(0), exp.DataType.build("DECIMAL(1, 0)"))
+    zero = _as(exp.Literal.number(0), exp.DataType.build("DECIMAL(1, 0)"))
     widened = exp.Add(this=exp.Paren(this=operand.copy()), expression=zero)
     node.set("this", exp.Distinct(expressions=[widened]) if distinct else widened)
     return None

@@ -102,7 +102,7 @@ def parse_query(statement: Statement) -> exp.Query:
         LimitExceededError: it is nested too deeply.
     """
     try:
-        parsed = sqlglot.parse(statement.text, read="postgres")
+        parsed = sqlglot.parse(_plain_types(statement), read="postgres")
     except RecursionError as deep:
         raise LimitExceededError("the statement is nested too deeply") from deep
     except SqlglotError as invalid:
@@ -117,6 +117,21 @@ def parse_query(statement: Statement) -> exp.Query:
         return normalize_identifiers(tree, dialect="postgres")
     except RecursionError as deep:
         raise LimitExceededError("the statement is nested too deeply") from deep
+
+
+def _plain_types(statement: Statement) -> str:
+    """Blank the schema of a type after `::`, which the parser does not know: places stay."""
+    text, start = statement.text, statement.tokens[0].start
+    tokens = statement.tokens
+    for before, schema, dot in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if (
+            before.token_type == TokenType.DCOLON
+            and dot.token_type == TokenType.DOT
+            and schema.text.lower() == "pg_catalog"
+        ):
+            first, end = schema.start - start, dot.end + 1 - start
+            text = text[:first] + " " * (end - first) + text[end:]
+    return text
 
 
 def _syntax(invalid: SqlglotError, text: str) -> SqlError:
