@@ -48,6 +48,14 @@ _ENDS: Final = {
     "afterOrOnDate": ("start", None),
 }
 
+# Parts of a bound query whose values are traced here, or that come from the shape alone.
+_KNOWN: Final = frozenset(
+    {
+        "query", "catalog", "columns", "rows", "groups", "ranges", "order", "limit", "defaulted",
+        "offset", "timezone", "now", "ungrouped", "joins", "masks", "guards", "apart",
+    }
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -147,6 +155,8 @@ class Tracer:
         Raises:
             UntraceableError: a value is not where it is expected.
         """
+        if not _KNOWN.issuperset(field.name for field in dataclasses.fields(bound)):
+            raise UntraceableError("a part of the bound query")
         asked = sum(item is not None for item in bound.ranges)
         rows, groups = iter(bound.rows[asked:]), iter(bound.groups)
         traced_rows: list[Condition] = []
@@ -181,6 +191,7 @@ class Tracer:
                 for name, item in bound.masks.items()
             },
             guards=tuple(map(self._constant, bound.guards)),
+            apart=tuple(map(self._constant, bound.apart)),
             limit=bound.limit if query.limit is None else self._number(bound.limit, query.limit),
             offset=self._number(bound.offset, query.offset),
         )
