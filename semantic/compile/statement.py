@@ -164,7 +164,7 @@ class _Statement:
         plan = self._plan
         if plan.limit is None and not plan.offset:
             return []
-        ordered = {item.key for item in plan.order}
+        ordered = {item.key for item in plan.order if isinstance(item.key, int)}
         whole = isinstance(plan.source, Ungrouped)
         return [
             place + 1
