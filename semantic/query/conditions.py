@@ -19,6 +19,7 @@ from semantic.catalog.catalog import (
     FilterTree,
     MeasureType,
     ModelFilter,
+    Segment,
 )
 from semantic.errors import QuerySyntaxError, UnsupportedError
 from semantic.query.bound import (
@@ -54,7 +55,9 @@ _PATTERNS: Final[dict[str, tuple[Pattern, bool]]] = {
 }
 _TIMELESS: Final = frozenset({"string", "number", "boolean", "geo", "switch"})
 _NAMED: Final = 10
-_OPERATORS: Final[dict[str, Operator]] = {name: name for name in get_args(Operator)}
+_OPERATORS: Final[dict[str, Operator]] = {
+    name: name for name in get_args(Operator) if name != "measureFilter"
+}
 
 
 def bind_filters(
@@ -74,10 +77,30 @@ def bind_filters(
     rows: list[Condition] = []
     groups: list[Condition] = []
     for item in filters:
+        if isinstance(item, MemberFilter) and item.operator == "measureFilter":
+            rows += _bind_drill(catalog, item, sight)
+            continue
         condition = bind_filter(catalog, item, now=now, zone=zone, sight=sight)
         on_measures = compares_measures(condition, dict.fromkeys(filtered_names(item)))
         (groups if on_measures else rows).append(condition)
     return rows, groups
+
+
+def _bind_drill(catalog: Catalog, item: MemberFilter, sight: Sight) -> list[Condition]:
+    """Return the conditions of the rows that a measure counts: its drill filters, else its filters."""
+    use, _ = find_member(catalog, item.member, sight)
+    if not isinstance(use, MeasureUse):
+        raise QuerySyntaxError(f"{clip(item.member)} is no measure and has no measureFilter")
+    measure = use.measure
+    return [
+        InSegment(
+            SegmentUse(
+                Segment(measure.cube, measure.name, sql, measure.title, measure.short_title),
+                use.path,
+            )
+        )
+        for sql in measure.drill_filters or measure.filters
+    ]
 
 
 def bind_filter(
@@ -179,12 +202,14 @@ def filtered_names(item: Filter) -> Iterator[str]:
 
 def _bind_member(use: Use, item: MemberFilter, now: datetime, zone: ZoneInfo) -> Condition:
     operator, values = item.operator, item.values
-    if operator not in {"set", "notSet"} and not values:
+    if operator not in {"set", "notSet", "measureFilter"} and not values:
         raise QuerySyntaxError(f"Values required for filter: {item.member} {operator}")
     type_ = _type(use)
     texts = tuple(value for value in values if value is not None)
     null = len(texts) < len(values)
     match operator:
+        case "measureFilter":
+            raise UnsupportedError(f"{clip(item.member)}: measureFilter is answered alone only")
         case "set" | "notSet":
             return IsNull(use, negated=operator == "set")
         case "equals" | "in" | "notEquals" | "notIn":

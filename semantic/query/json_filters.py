@@ -22,7 +22,7 @@ MAXIMUM_VALUES: Final = 10_000
 MAXIMUM_DEPTH: Final = 20
 
 _OPERATORS: Final[dict[str, Operator]] = {name: name for name in get_args(Operator)}
-_WITHOUT_VALUES: Final = frozenset({"set", "notSet"})
+_WITHOUT_VALUES: Final = frozenset({"set", "notSet", "measureFilter"})
 
 
 def read_filters(value: object) -> tuple[Filter, ...]:
@@ -31,7 +31,7 @@ def read_filters(value: object) -> tuple[Filter, ...]:
     Raises:
         QuerySyntaxError: one is malformed.
         LimitExceededError: there are too many, too deep, or with too many values.
-        UnsupportedError: `measureFilter`.
+        UnsupportedError: `measureFilter` inside of `and` or `or`.
     """
     left = [MAXIMUM_FILTERS]
     return tuple(
@@ -82,6 +82,8 @@ def _filter(value: object, place: str, depth: int, left: list[int]) -> Filter:
                     for index, item in enumerate(items)
                 )
             )
+    if depth > 1 and raw.get("operator") == "measureFilter":
+        raise UnsupportedError(f"{place}: the operator measureFilter is answered alone only")
     return _member_filter(raw, place)
 
 
@@ -106,8 +108,6 @@ def _member_filter(raw: Mapping[str, Any], place: str) -> MemberFilter:
 
 
 def _operator(value: object, place: str) -> Operator:
-    if value == "measureFilter":
-        raise UnsupportedError(f"{place}: the operator measureFilter is not supported")
     wrong = f'"{place}" does not match any of the allowed types: '
     if not isinstance(value, str):
         raise invalid(f"{wrong}its operator is no text")

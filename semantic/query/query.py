@@ -36,12 +36,16 @@ Operator = Literal[
     "beforeOrOnDate",
     "afterDate",
     "afterOrOnDate",
+    "measureFilter",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class MemberFilter:
-    """A comparison of one member. A None among `values` is a null that was asked for."""
+    """A comparison of one member. A None among `values` is a null that was asked for.
+
+    `measureFilter` has no values: the rows that the measure counts (drill-down asks it).
+    """
 
     member: str
     operator: Operator

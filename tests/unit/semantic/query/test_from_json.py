@@ -200,7 +200,7 @@ def test_deep_nesting_is_refused_before_it_exhausts_anything() -> None:
         {**ASKED, "subqueryJoins": [{}]},
         {"measures": [{"expression": "1"}]},
         {**ASKED, "timeDimensions": [{"dimension": "a.at", "compareDateRange": ["today"]}]},
-        {**ASKED, "filters": [{"member": "a.b", "operator": "measureFilter"}]},
+        {**ASKED, "filters": [{"or": [{"member": "a.b", "operator": "measureFilter"}]}]},
     ],
 )
 def test_what_cube_knows_and_we_do_not_is_unsupported_never_ignored(document: object) -> None:
