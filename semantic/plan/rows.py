@@ -24,10 +24,12 @@ from semantic.plan.lineage import (
     reach_of,
     switches_below,
 )
-from semantic.plan.nodes import Attachment, GroupKey, MeasureName, Rows, Step
+from semantic.plan.nodes import Attachment, GroupKey, MeasureName, Rows, Shift, Step
 from semantic.query.bound import Condition, DimensionUse, SegmentUse, Use
 from semantic.query.conditions import uses_of
+from semantic.spec.intervals import parse_interval
 
+_UNEVEN = frozenset({"month", "quarter", "year"})
 Attach = Callable[[Dimension, Frame], Attachment]
 """Makes the relation of a computed dimension."""
 
@@ -247,7 +249,7 @@ class RowFinder:
         switches = [dimension for item in items for dimension in switches_below(catalog, item)]
         return Rows(
             cube,
-            self._walk(tree, cube),
+            _meet(self._walk(tree, cube), frame.shifts),
             conditions,
             tuple(self._attach(item, frame) for item in _unique(computed)),
             frame.shifts,
@@ -262,6 +264,29 @@ def find_beyond(rows: Rows) -> set[str]:
         if step.source in found:
             found.add(step.target)
     return found
+
+
+def _meet(steps: tuple[Step, ...], shifts: Iterable[Shift]) -> tuple[Step, ...]:
+    """Return the steps, those to a moved calendar as ones that may find several of its days.
+
+    A month before the 29th, 30th and 31st of March is one day, and so may a column of the
+    calendar's own say.
+    """
+    moved = {
+        shift.cube
+        for shift in shifts
+        if shift.calendar
+        and (
+            shift.moved is not None
+            or not _UNEVEN.isdisjoint(parse_interval(shift.interval or "") or ())
+        )
+    }
+    if not moved:
+        return steps
+    return tuple(
+        dataclasses.replace(step, multiplies=True) if step.target in moved else step
+        for step in steps
+    )
 
 
 def _chain(ways: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
