@@ -73,7 +73,7 @@ def rows(result: Result) -> list[tuple[Any, ...]]:
 
 
 DAILY = [{"dimension": "events.happened_at", "granularity": "day", "dateRange": ["2024-01-01", "2024-01-20"]}]  # fmt: skip
-QUERIES = {
+QUERIES: dict[str, dict[str, Any]] = {
     "ties in the first measure": {"measures": ["events.count"], "dimensions": ["events.kind", "events.place"]},
     "an order by one of two keys": {
         "measures": ["events.count"], "dimensions": ["events.kind", "events.place"], "order": {"events.kind": "desc"},
