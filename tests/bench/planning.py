@@ -2,17 +2,23 @@
 
 Cold: nothing of the query is remembered but what the model's load remembers; binding, planning and
 compiling together, p50 of many runs. Growth: the same queries in models with more cubes beside
-those that are asked. Milliseconds of one thread. Prints tables; judges nothing.
+those that are asked. Milliseconds of one thread.
+
+Known shape: the query was planned before and comes with other dates, texts and limits, from `Query`
+to SQL through the cache of plans (`semantic/compile/plan_cache.py`); microseconds. Prints tables;
+judges nothing.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import statistics
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from rich.console import Console
@@ -20,14 +26,20 @@ from rich.table import Table
 
 from semantic.catalog.catalog import Catalog
 from semantic.catalog.load import load_catalog_from_text
+from semantic.compile.dialect import DUCKDB
+from semantic.compile.plan_cache import PlanCache
 from semantic.compile.statement import compile_plan
 from semantic.plan.build import build
 from semantic.query.bind import bind
+from semantic.query.context import SecurityContext
 from semantic.query.from_json import parse_json
+from semantic.query.query import MemberFilter, Query
+from semantic.query.visibility import Visibility
 from tests.bench.loading import write_cube
 
 FOLDER = Path(__file__).parent
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ANYBODY = SecurityContext()
 RUNS = 200
 SIZES = (10, 100, 1_000)
 
@@ -63,6 +75,54 @@ def measure(catalog: Catalog, document: Mapping[str, Any]) -> float:
     return statistics.median(times)
 
 
+def renew_values(random: Random, query: Query) -> Query:
+    """Return the query of new dates and texts, such as another caller would send."""
+
+    def range_() -> tuple[str, str]:
+        start = date(1992, 1, 1) + timedelta(days=random.randrange(1000))
+        return start.isoformat(), (start + timedelta(days=random.randrange(1, 900))).isoformat()
+
+    return dataclasses.replace(
+        query,
+        filters=tuple(
+            dataclasses.replace(item, values=tuple(f"text {random.random()}" for _ in item.values))
+            for item in query.filters
+            if isinstance(item, MemberFilter)
+        ),
+        time_dimensions=tuple(
+            dataclasses.replace(item, date_range=range_() if item.date_range else None)
+            for item in query.time_dimensions
+        ),
+        limit=None if query.limit is None else random.randrange(1, 1000),
+    )
+
+
+def measure_known(plans: PlanCache, query: Query) -> tuple[float, float]:
+    """Return median and 99th percentile of a known shape with new values, in microseconds."""
+    random = Random(1)
+    plans.compile(query, ANYBODY, NOW)
+    times = []
+    for changed in [renew_values(random, query) for _ in range(RUNS * 5)]:
+        started = time.perf_counter()
+        plans.compile(changed, ANYBODY, NOW)
+        times.append((time.perf_counter() - started) * 1_000_000)
+    return statistics.median(times), statistics.quantiles(times, n=100)[-1]
+
+
+def measure_known_shapes(console: Console) -> None:
+    """Measure plans that are kept, and print."""
+    plans = PlanCache(Visibility(load_model(SIZES[0])), DUCKDB, size=100)
+    table = Table("known shape, new values", "p50, µs", "p99, µs")
+    medians = []
+    for name, document in read_queries().items():
+        median, high = measure_known(plans, parse_json(document))
+        medians.append(median)
+        table.add_row(name, f"{median:.1f}", f"{high:.1f}")
+    table.add_row("p50 of all", f"{statistics.median(medians):.1f}", "")
+    table.add_row("worst", f"{max(medians):.1f}", "")
+    console.print(table)
+
+
 def measure_planning(console: Console) -> None:
     """Measure and print."""
     queries = read_queries()
@@ -81,6 +141,7 @@ def measure_planning(console: Console) -> None:
     worst = (f"{max(values):.2f}" for values in medians.values())
     table.add_row("worst", *worst, "")
     console.print(table)
+    measure_known_shapes(console)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from datetime import date, timedelta
 from random import Random
 from typing import Final
 
@@ -46,28 +45,6 @@ def change_values(random: Random, query: Query) -> Query:
         ),
         limit=None if query.limit is None else random.choice((1, 7, 500, 50_000, 50_001)),
         offset=query.offset if not random.randrange(4) else random.choice((0, 1, 7, 500)),
-    )
-
-
-def renew_values(random: Random, query: Query) -> Query:
-    """Return the query of new dates and texts, such as another caller would send."""
-
-    def range_() -> tuple[str, str]:
-        start = date(1992, 1, 1) + timedelta(days=random.randrange(1000))
-        return start.isoformat(), (start + timedelta(days=random.randrange(1, 900))).isoformat()
-
-    return dataclasses.replace(
-        query,
-        filters=tuple(
-            dataclasses.replace(item, values=tuple(f"text {random.random()}" for _ in item.values))
-            for item in query.filters
-            if isinstance(item, MemberFilter)
-        ),
-        time_dimensions=tuple(
-            dataclasses.replace(item, date_range=range_() if item.date_range else None)
-            for item in query.time_dimensions
-        ),
-        limit=None if query.limit is None else random.randrange(1, 1000),
     )
 
 

@@ -16,9 +16,8 @@ from semantic.compile.plan_cache import PlanCache
 from semantic.query.from_json import parse_json
 from semantic.query.query import MemberFilter, Query
 from semantic.service import SemanticLayer
-from tests.bench.planning import load_model, read_queries
+from tests.bench.planning import load_model, read_queries, renew_values
 from tests.golden.queries.layer import open_layer
-from tests.unit.semantic.compile.plans.change import renew_values
 from tests.unit.semantic.compile.plans.compare import ANYBODY, Pair, watch_plannings
 
 NOW = datetime(2024, 6, 15, tzinfo=UTC)

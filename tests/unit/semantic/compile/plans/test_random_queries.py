@@ -12,11 +12,11 @@ from semantic.catalog.load import load_catalog_from_text
 from semantic.compile.dialect import DUCKDB, POSTGRES, Dialect
 from semantic.query.from_json import parse_json
 from semantic.query.query import Query
-from tests.bench.planning import load_model, read_queries
+from tests.bench.planning import load_model, read_queries, renew_values
 from tests.property.cases import PER_WORLD, make_case_query, make_case_world
 from tests.property.model_text import write_model
 from tests.property.queries import write_query
-from tests.unit.semantic.compile.plans.change import RELATIVE, change_values, renew_values
+from tests.unit.semantic.compile.plans.change import RELATIVE, change_values
 from tests.unit.semantic.compile.plans.compare import ANYBODY, Pair, watch_plannings
 
 MIDNIGHT = datetime(2024, 3, 10, 4, 59, 59, tzinfo=UTC)  # of New York, on a day of 23 hours
