@@ -161,7 +161,9 @@ class SemanticLayer:
         bound = bind(model.whole, query, now=now, sight=model.sight(context))
         plan = build(bound.catalog, bound)
         dialect = self._engine.dialect
-        compiled = compile_plan(bound.catalog, plan, total=query.total, dialect=dialect, context=context)
+        compiled = compile_plan(
+            bound.catalog, plan, total=query.total, dialect=dialect, context=context
+        )
         return bound, plan, compiled
 
 
