@@ -4,7 +4,9 @@
     base     _t, keys, operand                  rows (or the inner relation), any time
     result   series LEFT JOIN base ON _t in the window of the period, GROUP BY
 
-A row may stand in several windows; a period without rows keeps a row, its value null.
+A row may stand in several windows; a period without rows keeps a row, its value null. Where the
+periods are the days of a range, and each window the last so many of them, the series begins as many
+days earlier, finds its rows by an equal day, and a frame over its rows takes the place of the join.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from semantic.compile.scope import Scope
 
 Parts = tuple[tuple[int, str], ...]
+_MOST_DAYS = 3_660
 _MILLISECOND: Parts = ((1, "millisecond"),)
 
 
@@ -45,6 +48,9 @@ class Places(Protocol):
 
 def write_roll(places: Places, writer: Writer, roll: Roll) -> str:
     """Return the SELECT of a rolling window."""
+    days = _count_days(roll)
+    if days is not None:
+        return _write_frame(places, writer, roll, days)
     series = _series(places, writer, roll.series)
     base, others = _base(places, writer, roll)
     lower, upper = _bounds(writer, roll)
@@ -70,17 +76,63 @@ def write_roll(places: Places, writer: Writer, roll: Roll) -> str:
     return f"SELECT {', '.join(kept)} FROM ({inner}) AS _b GROUP BY {groups}"
 
 
-def _total(roll: Roll) -> str:
+def _count_days(roll: Roll) -> int | None:
+    """Return how many days each window sees, where periods are days and the window's are the last.
+
+    None where that is not all: other groups, other windows, or no range that says which days.
+    """
+    window = roll.measure.rolling_window
+    if window is None or window.kind == "to_date" or window.offset == "start":
+        return None
+    if window.leading is not None or window.trailing in {None, "unbounded"}:
+        return None
+    if roll.series.bounds is not None or roll.series.calendar is not None:
+        return None
+    if not _is_partial(roll) or len(roll.keys) != 1 or roll.parts != "day":
+        return None
+    if roll.keys[0].granularity != "day" or roll.keys[0].name != roll.series.time.name:
+        return None
+    if any(item.sql is not None for item in roll.series.time.dimension.granularities):
+        return None
+    parts = parse_interval(window.trailing or "") or {}
+    days = sum(
+        amount * {"day": 1, "week": 7}.get(unit, _MOST_DAYS) for unit, amount in parts.items()
+    )
+    return days if 0 < days < _MOST_DAYS else None
+
+
+def _write_frame(places: Places, writer: Writer, roll: Roll, days: int) -> str:
+    """Return the SELECT of a window of days: a row for each day, and a frame over rows.
+
+    The days before the range are there too, as long as a window sees them, and left out at the end.
+    """
+    dialect = writer.dialect
+    limits, start, last = _limits(places, writer, roll.series)
+    earlier = dialect.add(start, ((days - 1, "day"),), -1) if days > 1 else start
+    periods = write_periods(places, writer, roll.series, (limits, earlier, last))
+    base, _ = _base(places, writer, roll)
+    over = f" OVER (ORDER BY _w._start ROWS BETWEEN {days - 1} PRECEDING AND CURRENT ROW)"
+    inner = (
+        f"SELECT _w._start AS _start, {_total(roll, over)} AS _v "
+        f"FROM {periods} AS _w LEFT JOIN ({base}) AS _b ON _b._t = _w._start"
+    )
+    return (
+        f"SELECT _start AS {key_column(0)}, _v AS {value_column(0)} FROM ({inner}) AS _f "
+        f"WHERE _start >= {dialect.truncate('day', start)}"
+    )
+
+
+def _total(roll: Roll, over: str = "") -> str:
     """Return the aggregate over what a window sees; null when it sees no row."""
     kind = roll.measure.type
     if _is_partial(roll):
         match kind:
             case "count":
-                return "sum(_b._o)"
+                return f"sum(_b._o){over}"
             case "avg":
-                return "sum(_b._o) * 1.0 / nullif(sum(_b._c), 0)"
+                return f"sum(_b._o){over} * 1.0 / nullif(sum(_b._c){over}, 0)"
             case _:
-                return aggregate(kind, "_b._o")
+                return f"{aggregate(kind, '_b._o')}{over}"
     value = aggregate(kind, "_b._o")
     if kind in {"count", "count_distinct", "count_distinct_approx"}:
         return f"CASE WHEN count(_b._t) > 0 THEN {value} END"
@@ -220,6 +272,11 @@ def _parts(text: str | None) -> Parts:
 
 def _series(places: Places, writer: Writer, series: Series) -> str:
     """Return a FROM item with the periods, as `_start` and `_end`."""
+    return write_periods(places, writer, series, _limits(places, writer, series))
+
+
+def _limits(places: Places, writer: Writer, series: Series) -> tuple[str, str, str]:
+    """Return a FROM item with the first and the last time of a series, and the two, read from it."""
     dialect = writer.dialect
     cast = dialect.cast_timestamp
     if series.bounds is not None:
@@ -227,14 +284,10 @@ def _series(places: Places, writer: Writer, series: Series) -> str:
         source = scope.source()
         time = scope.key(series.bounds.time)
         limits = f"(SELECT min({time}) AS _a, max({time}) AS _z {source}{scope.where()}) AS _l"
-        start, end = "_l._a", "_l._z"
-        last = end
-    else:
-        limits = "(SELECT 1 AS _one) AS _l"
-        bind = writer.parameters.bind
-        start, end = cast(bind(series.start or "")), cast(bind(series.end or ""))
-        last = dialect.add(end, _MILLISECOND, -1)
-    return write_periods(places, writer, series, (limits, start, last))
+        return limits, "_l._a", "_l._z"
+    bind = writer.parameters.bind
+    start, end = cast(bind(series.start or "")), cast(bind(series.end or ""))
+    return "(SELECT 1 AS _one) AS _l", start, dialect.add(end, _MILLISECOND, -1)
 
 
 def write_periods(
