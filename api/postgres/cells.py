@@ -24,6 +24,7 @@ from api.postgres.types import (
     ITEMS,
     JSON,
     NUMERIC,
+    OID,
     TIME,
     TIMESTAMP,
     TIMESTAMPTZ,
@@ -38,7 +39,7 @@ _MICRO: Final = timedelta(microseconds=1)
 _NEGATIVE: Final = 0x4000
 _NAN: Final = 0xC000
 _SPECIAL: Final = frozenset('{}",\\')
-_PACKED: Final = {INT2: "!h", INT4: "!i", INT8: "!q", FLOAT4: "!f", FLOAT8: "!d"}
+_PACKED: Final = {INT2: "!h", INT4: "!i", INT8: "!q", FLOAT4: "!f", FLOAT8: "!d", OID: "!I"}
 _NUMERIC_HEAD: Final = struct.Struct("!HhHH")
 
 

@@ -28,6 +28,7 @@ from api.postgres.types import (
     INT8,
     JSON,
     NUMERIC,
+    OID,
     TEXT,
     TIME,
     TIMESTAMP,
@@ -42,7 +43,7 @@ _EPOCH_DAYS: Final = 10_957
 _HEAD: Final = np.dtype([("kind", "S1"), ("length", ">i4"), ("columns", ">i2")])
 COPY_HEAD: Final = b"PGCOPY\n\xff\r\n\x00" + b"\x00" * 8
 COPY_TAIL: Final = b"\xff\xff"
-_WIDE: Final = {INT2: ">i2", INT4: ">i4", INT8: ">i8", FLOAT4: ">f4", FLOAT8: ">f8"}
+_WIDE: Final = {INT2: ">i2", INT4: ">i4", INT8: ">i8", FLOAT4: ">f4", FLOAT8: ">f8", OID: ">u4"}
 
 
 def encode_rows(table: pa.Table, formats: Sequence[int], zone: str = "UTC") -> Iterator[bytes]:
@@ -54,8 +55,13 @@ def encode_rows(table: pa.Table, formats: Sequence[int], zone: str = "UTC") -> I
 def encode_copy(table: pa.Table) -> Iterator[bytes]:
     """Yield a table as CopyData messages of binary COPY, with its head and tail."""
     formats = [1] * table.num_columns
-    yield _frame(COPY_HEAD)
-    for start in range(0, table.num_rows, BATCH):
+    if not table.num_rows:
+        yield _frame(COPY_HEAD + COPY_TAIL)
+        return
+    # Clients expect the head in one message with the first row.
+    first = _join(_render(table.slice(0, 1), formats, "UTC"), b"d")
+    yield _frame(COPY_HEAD + first[5:])
+    for start in range(1, table.num_rows, BATCH):
         yield _join(_render(table.slice(start, BATCH), formats, "UTC"), b"d")
     yield _frame(COPY_TAIL)
 
@@ -132,7 +138,7 @@ def render_text(array: pa.Array, zone: str) -> pa.Array:
             texts = pc.cast(array, pa.large_string())
         case type_ if type_ == BOOL:
             texts = pc.if_else(array, "t", "f")
-        case type_ if type_ in {INT2, INT4, INT8, DATE}:
+        case type_ if type_ in {INT2, INT4, INT8, OID, DATE}:
             texts = pc.cast(array, pa.large_string())
         case type_ if type_ in {FLOAT4, FLOAT8}:
             texts = _render_floats(array)

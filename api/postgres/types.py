@@ -77,7 +77,7 @@ _SIMPLE: Final[dict[pa.DataType, PgType]] = {
     pa.int64(): INT8,
     pa.uint8(): INT2,
     pa.uint16(): INT4,
-    pa.uint32(): INT8,
+    pa.uint32(): OID,  # of the catalog: nothing else is that wide
     pa.uint64(): NUMERIC,
     pa.float16(): FLOAT4,
     pa.float32(): FLOAT4,

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 PG: Final = "pg_catalog"
 SCHEMAS: Final = (PG, "information_schema")
 _TYPES: Final[dict[str, pa.DataType]] = {
-    "o": pa.int64(),
+    "o": pa.uint32(),
     "i": pa.int32(),
     "h": pa.int16(),
     "b": pa.bool_(),
     "f": pa.float32(),
     "s": pa.string(),
     "z": pa.timestamp("us", "UTC"),
-    "I": pa.list_(pa.int64()),
+    "I": pa.list_(pa.uint32()),
     "S": pa.list_(pa.string()),
 }
 CLASS_OIDS: Final = MappingProxyType(

@@ -41,7 +41,7 @@ def _format_cases() -> str:
     titles = " ".join(
         f"WHEN {item.oid} THEN '{item.title}'" for item in TYPES.values() if item.title
     )
-    return f"CASE o {titles} ELSE '???' END"
+    return f"CASE WHEN o IS NULL THEN NULL ELSE CASE o {titles} ELSE '???' END END"
 
 
 MACROS: Final = (
@@ -111,6 +111,10 @@ _MACROS: Final[dict[str, tuple[str, int]]] = {
     "quote_literal": ("pg_quote_literal", 1),
 }
 _ZERO_ARGUMENT: Final = frozenset({"pg_null_text", "pg_true"})
+_FUNCTION_COLUMNS: Final = frozenset(
+    {"typinput", "typoutput", "typreceive", "typsend", "typmodin", "typmodout", "typanalyze",
+     "typsubscript", "amhandler"}
+)  # fmt: skip
 _TABLE_FUNCTIONS: Final = frozenset({"generate_series", "unnest", "explodinggenerateseries"})
 _REFUSED: Final = ("duckdb_", "pragma_", "read_", "parquet_", "sniff_", "query", "getvariable",
                    "glob", "nextval", "currval", "setval", "dblink", "lo_", "pg_sleep", "pg_read",
@@ -128,9 +132,8 @@ def translate(tree: exp.Query, place: Place) -> set[str]:
     """
     needed: set[str] = set()
     _check_sources(tree)
-    for node in list(tree.walk(bfs=False)):
-        if node.parent is None and node is not tree:
-            continue
+    # From the inside out: what a node is replaced by holds children that are done already.
+    for node in reversed(list(tree.walk(bfs=False))):
         made = _translate(node, place, needed)
         if made is not None and made is not node:
             node.replace(made)
@@ -146,6 +149,10 @@ def _check_sources(tree: exp.Query) -> None:
             call = call.expression
             table.set("this", call)
         table.set("db", None)
+        alias = table.args.get("alias")
+        if alias is not None and not alias.args.get("columns"):
+            # PostgreSQL calls the only column of a function as its table.
+            alias.set("columns", [alias.this.copy()])
         name = call.name.lower() if isinstance(call, exp.Anonymous) else type(call).__name__.lower()
         if name in {"generateseries", "unnest", "explodinggenerateseries", "explode"}:
             continue
@@ -155,12 +162,11 @@ def _check_sources(tree: exp.Query) -> None:
 
 def _translate(node: exp.Expr, place: Place, needed: set[str]) -> exp.Expr | None:
     match node:
-        case exp.Dot() if isinstance(node.expression, exp.Func | exp.Anonymous):
+        case exp.Dot() if not isinstance(node.expression, exp.Identifier | exp.Star):
             schema = node.this.name.lower()
             if schema not in {"pg_catalog", "information_schema", "public"}:
                 raise SqlError(f'schema "{schema[:60]}" does not exist', sqlstate="3F000")
-            call = node.expression
-            return _translate(call, place, needed) or call
+            return node.expression
         case exp.Anonymous():
             return _call(node, place, needed)
         case exp.Operator():
@@ -176,8 +182,12 @@ def _translate(node: exp.Expr, place: Place, needed: set[str]) -> exp.Expr | Non
             return _sum(node)
         case exp.Mod():
             return exp.Anonymous(this="pg_mod", expressions=[node.this, node.expression])
-        case exp.Column() if not node.table and not node.this.args.get("quoted"):
-            return _bare(node, place)
+        case exp.Column():
+            node.set("db", None)
+            node.set("catalog", None)
+            return None if node.table or node.this.args.get("quoted") else _bare(node, place)
+        case exp.EQ() | exp.NEQ():
+            return _compare_function(node)
         case exp.CurrentTimestamp() | exp.CurrentTimestampLTZ():
             return _literal_time(place.now, "TIMESTAMPTZ")
         case exp.CurrentDate():
@@ -205,7 +215,7 @@ def _translate(node: exp.Expr, place: Place, needed: set[str]) -> exp.Expr | Non
 
 def _as(node: exp.Expr, kind: str | exp.DataType) -> exp.Cast:
     """Cast, without sqlglot's look at what is cast: types of pg_catalog confuse it."""
-    return exp.Cast(this=node, to=exp.DataType.build(kind) if isinstance(kind, str) else kind)
+    return exp.Cast(this=node, to=exp.DataType.build(kind, dialect="duckdb") if isinstance(kind, str) else kind)
 
 
 def _literal_time(moment: datetime, kind: str) -> exp.Expr:
@@ -252,6 +262,8 @@ def _call(node: exp.Anonymous, place: Place, needed: set[str]) -> exp.Expr | Non
             return _setting(arguments, place)
         case "set_config" if len(arguments) == 3:  # noqa: PLR2004
             return arguments[1]
+        case "json_build_object" | "jsonb_build_object":
+            return exp.Anonymous(this="json_object", expressions=arguments)
         case "txid_current" | "pg_current_xact_id":
             return exp.Literal.number(1)
         case "obj_description" | "col_description":
@@ -295,6 +307,10 @@ def _description(name: str, arguments: list[exp.Expr]) -> exp.Expr:
 
 def _setting(arguments: list[exp.Expr], place: Place) -> exp.Expr:
     first = arguments[0] if arguments else None
+    while isinstance(first, exp.Cast | exp.Paren):
+        first = first.this
+    if isinstance(first, exp.Null):
+        return _as(exp.Null(), "VARCHAR")
     if not isinstance(first, exp.Literal) or not first.is_string:
         raise SqlError("current_setting takes the name of a setting", sqlstate="22023")
     value = place.settings(first.name)
@@ -351,16 +367,30 @@ def _cast(node: exp.Cast, place: Place, needed: set[str]) -> exp.Expr | None:
             if isinstance(inner, exp.Literal) and inner.is_string:
                 return _regtype(inner)
             return exp.Anonymous(this="pg_format_type", expressions=[inner, exp.Null()])
+        case "regproc" | "regprocedure" if isinstance(inner, exp.Literal):
+            raise SqlError(f'function "{inner.name[:60]}" does not exist', sqlstate="42883")
         case "regproc" | "regprocedure" | "regnamespace" | "regrole" | "regoper":
             return _as(inner, "VARCHAR")
         case "oid" | "xid" | "cid":
-            return _as(inner, "BIGINT")
+            return _as(inner, "UINTEGER")
         case "name" | "bpchar" | "citext" | "char" | "cstring" | "tid":
             return _as(inner, "VARCHAR")
+        case "array" if str(node.to.sql()).upper() == "ARRAY<BIT>":
+            return _as(inner, "UINTEGER[]")
         case "decimal" if not node.to.expressions:
             return _as(inner, exp.DataType.build("DECIMAL(38, 12)"))
         case _:
             return None
+
+
+def _compare_function(node: exp.Expr) -> exp.Expr | None:
+    """Compare a column of functions with none: that is 0, and reads as a hyphen."""
+    for side, other in (("this", "expression"), ("expression", "this")):
+        column, value = node.args[side], node.args[other]
+        is_zero = isinstance(value, exp.Literal) and not value.is_string and value.name == "0"
+        if is_zero and isinstance(column, exp.Column) and column.name in _FUNCTION_COLUMNS:
+            node.set(other, exp.Literal.string("-"))
+    return None
 
 
 def _type_name(kind: exp.Expr) -> str:

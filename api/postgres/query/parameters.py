@@ -29,7 +29,7 @@ _NAMES: Final = {
     "smallint": INT2, "int": INT4, "bigint": INT8, "float": FLOAT4, "double": FLOAT8,
     "decimal": NUMERIC, "text": TEXT, "varchar": VARCHAR, "boolean": BOOL, "date": DATE,
     "timestamp": TIMESTAMP, "timestampntz": TIMESTAMP, "timestamptz": TIMESTAMPTZ,
-    "interval": INTERVAL, "regclass": TEXT, "oid": OID, "name": TEXT,
+    "interval": INTERVAL, "regclass": TEXT, "oid": OID, "name": TEXT, "bit": OID,
 }  # fmt: skip
 
 

@@ -404,7 +404,9 @@ def name_output(node: exp.Expr) -> str:
             return node.name
         case exp.Cast():
             name = name_output(node.this)
-            return node.to.sql("postgres").lower().split("(")[0] if name == "?column?" else name
+            return _TYPES.get(_type(node), _type(node)) if name == "?column?" else name
+        case exp.Interval():
+            return "interval"
         case exp.Case():
             return "case"
         case exp.Window() | exp.Filter():
@@ -428,6 +430,19 @@ def name_output(node: exp.Expr) -> str:
             return "?column?"
 
 
+def _type(node: exp.Cast) -> str:
+    return node.to.sql("postgres").lower().split("(")[0]
+
+
+_TYPES: Final = {
+    "smallint": "int2",
+    "int": "int4",
+    "bigint": "int8",
+    "real": "float4",
+    "double precision": "float8",
+    "decimal": "numeric",
+    "boolean": "bool",
+}
 _FUNCTIONS: Final[dict[type[exp.Expr], str]] = {
     exp.TimestampTrunc: "date_trunc",
     exp.DateTrunc: "date_trunc",
