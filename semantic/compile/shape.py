@@ -14,6 +14,7 @@ from typing import Final
 from semantic.query.query import AndFilter, Filter, MemberFilter, OrFilter, Query
 
 MOST_TEXTS: Final = 64
+MOST_CHARACTERS: Final = 10_000
 _KNOWN: Final = frozenset(
     {
         "measures", "dimensions", "time_dimensions", "filters", "segments", "order", "limit",
@@ -50,7 +51,7 @@ def take_shape(query: Query, texts: list[str]) -> Hashable | None:
                     texts += (start, end)
             found.append((item.dimension, item.granularity, count))
         times = tuple(found)
-    if len(texts) > MOST_TEXTS:
+    if texts and (len(texts) > MOST_TEXTS or sum(map(len, texts)) > MOST_CHARACTERS):
         return None
     order = query.order
     return (
