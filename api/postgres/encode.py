@@ -110,7 +110,7 @@ def _join(columns: Sequence[pa.Array], kind: bytes) -> bytes:
     )  # fmt: skip
     _, offsets, data = joined.buffers()
     places = np.frombuffer(offsets, dtype=np.int64)[joined.offset : joined.offset + count + 1]
-    return data.slice(int(places[0]), int(places[-1] - places[0])).to_pybytes()
+    return bytes(data.slice(int(places[0]), int(places[-1] - places[0])).to_pybytes())
 
 
 def _fixed(values: np.ndarray[Any, Any], width: int) -> pa.Array:

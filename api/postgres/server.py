@@ -23,19 +23,18 @@ from typing import Final, TypeVar, cast
 
 import structlog
 
-from api.query_log import find_actor
 from api.gateway import Asker, Gateway
 from api.postgres.errors import ProtocolError, SqlError, describe_error
+from api.postgres.login import Login
 from api.postgres.protocol import wire
 from api.postgres.protocol.connection import Connection, Phase
 from api.postgres.protocol.messages import CancelRequest, EncryptionRequest, Startup
 from api.postgres.protocol.reader import LARGEST
-from api.postgres.login import Login
 from api.postgres.query.answer import Answerer, Trace
 from api.postgres.session import Session
 from api.postgres.users import Users, read_users
 from api.postgres.variables import Variables
-from api.query_log import QueryRecord
+from api.query_log import QueryRecord, find_actor
 from semantic.errors import DucatError, QueryCancelledError, SettingsError
 from semantic.query.context import SecurityContext
 from semantic.settings import Settings
@@ -107,9 +106,7 @@ class PostgresServer:
         ending = [*self._friends.values(), *self._strangers]
         for connection in ending:
             connection.end(
-                SqlError(
-                    "terminating connection due to administrator command", sqlstate="57P01"
-                )
+                SqlError("terminating connection due to administrator command", sqlstate="57P01")
             )
         tasks = [connection.task for connection in ending if connection.task is not None]
         if tasks:
@@ -351,9 +348,7 @@ class Wire(asyncio.Protocol):
             return
         transport.pause_reading()
         transport.write(b"S")
-        wrapped = await asyncio.get_running_loop().start_tls(
-            transport, self, tls, server_side=True
-        )
+        wrapped = await asyncio.get_running_loop().start_tls(transport, self, tls, server_side=True)
         self._transport = wrapped
         self._is_tls = True
 
@@ -368,9 +363,7 @@ class Wire(asyncio.Protocol):
         unknown = [name for name in parameters if name.startswith("_pq_.")]
         if startup.minor or unknown:
             await self._send(wire.report_protocol(0, unknown))
-        login = Login(
-            self.server.users, user, is_safe=self._is_tls or self._is_local
-        )
+        login = Login(self.server.users, user, is_safe=self._is_tls or self._is_local)
         context = await login.run(self._next, self._say)
         if context is None:
             return None
@@ -437,9 +430,7 @@ class _Asking:
     was_cancelled: Callable[[], bool]
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
-    async def ask(
-        self, work: Callable[[threading.Event], T], trace: Trace, seconds: float
-    ) -> T:
+    async def ask(self, work: Callable[[threading.Event], T], trace: Trace, seconds: float) -> T:
         """Return what the work returns.
 
         Raises:
@@ -521,13 +512,10 @@ def _read_options(parameters: dict[str, str], unknown: list[str]) -> dict[str, s
         word = pending.pop(0)
         if word == "-c" and pending:
             word = pending.pop(0)
-        elif word.startswith("--"):
-            word = word[2:]
-        elif word.startswith("-c"):
+        elif word.startswith(("--", "-c")):
             word = word[2:]
         name, sign, value = word.partition("=")
         if not sign:
             raise SqlError("options are written -c name=value", sqlstate="22023")
         found[name.replace("-", "_")] = value
     return found
-

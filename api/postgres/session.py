@@ -141,8 +141,7 @@ class Session:
             for statement in statements:
                 self._check_alive(statement)
                 prepared = self._prepare(statement, ())
-                if prepared.types:
-                    raise SqlError("there is no parameter $1", sqlstate="42P02")
+                _check_no_parameters(prepared)
                 await self._run_simple(Portal(prepared))
         except Exception as failure:  # noqa: BLE001 -- the boundary of a statement: all is answered
             await self._fail(failure)
@@ -228,9 +227,7 @@ class Session:
         forms = formats * len(message.values) if len(formats) == 1 else formats
         values = tuple(
             read_value(type_, forms[place] if forms else 0, value)
-            for place, (type_, value) in enumerate(
-                zip(prepared.types, message.values, strict=True)
-            )
+            for place, (type_, value) in enumerate(zip(prepared.types, message.values, strict=True))
         )
         self.portals[message.portal] = Portal(prepared, values, message.result_formats)
         await self.send(wire.BOUND)
@@ -313,9 +310,7 @@ class Session:
     def _statement(self, name: str) -> Prepared:
         found = self.statements.get(name)
         if found is None:
-            raise SqlError(
-                f'prepared statement "{name[:60]}" does not exist', sqlstate="26000"
-            )
+            raise SqlError(f'prepared statement "{name[:60]}" does not exist', sqlstate="26000")
         return found
 
     def _portal(self, name: str) -> Portal:
@@ -466,7 +461,9 @@ class Session:
             raise SqlError(f'cursor "{name[:60]}" does not exist', sqlstate="34000")
         return found
 
-    async def _utility(self, command: Command, portal: Portal) -> str:
+    async def _utility(  # noqa: C901 -- a branch for each command
+        self, command: Command, portal: Portal
+    ) -> str:
         match command.kind:
             case "begin" | "commit" | "rollback" | "savepoint" | "release" | "rollback_to":
                 return await self._transaction(command)
@@ -574,7 +571,9 @@ class Session:
     def _declare(self, command: Command, portal: Portal) -> None:
         options = dict(command.options)
         if "SCROLL" in options:
-            raise SqlError("cursors go forward only", sqlstate="0A000", suggestion="leave out SCROLL")
+            raise SqlError(
+                "cursors go forward only", sqlstate="0A000", suggestion="leave out SCROLL"
+            )
         if self.status == "I" and "HOLD" not in options:
             raise SqlError(
                 "DECLARE CURSOR can only be used in transaction blocks", sqlstate="25P01"
@@ -604,9 +603,7 @@ class Session:
 
     def _close(self, command: Command) -> None:
         if not command.name:
-            self.portals = {
-                name: item for name, item in self.portals.items() if not item.is_cursor
-            }
+            self.portals = {name: item for name, item in self.portals.items() if not item.is_cursor}
         else:
             self._cursor(command.name)
             del self.portals[command.name]
@@ -633,9 +630,13 @@ class Session:
         await self.send(wire.complete(f"COPY {table.num_rows}"))
 
 
+def _check_no_parameters(prepared: Prepared) -> None:
+    if prepared.types:
+        raise SqlError("there is no parameter $1", sqlstate="42P02")
+
+
 def _aborted() -> SqlError:
     return SqlError(
         "current transaction is aborted, commands ignored until end of transaction block",
         sqlstate="25P02",
     )
-

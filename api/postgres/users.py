@@ -62,9 +62,7 @@ class Users:
             context = self.authenticator.authenticate({"authorization": token})
             if user in {ANYONE, context.user}:
                 return context
-            return self.authenticator.authenticate(
-                {"authorization": token, "x-ducat-user": user}
-            )
+            return self.authenticator.authenticate({"authorization": token, "x-ducat-user": user})
         except (AuthenticationError, ImpersonationError) as refused:
             raise denied(user) from refused
 

@@ -197,9 +197,7 @@ class Variables:
 
 
 def _unknown(name: str) -> SqlError:
-    return SqlError(
-        f'unrecognized configuration parameter "{name[:60]}"', sqlstate="42704"
-    )
+    return SqlError(f'unrecognized configuration parameter "{name[:60]}"', sqlstate="42704")
 
 
 def _invalid(name: str, value: str, hint: str | None = None) -> SqlError:
@@ -229,7 +227,11 @@ def _zones() -> Mapping[str, str]:
 
 
 def _check_encoding(name: str, value: str) -> str:
-    if value.strip().strip("'\"").lower().replace("-", "").replace("_", "") not in {"utf8", "unicode", "default"}:
+    if value.strip().strip("'\"").lower().replace("-", "").replace("_", "") not in {
+        "utf8",
+        "unicode",
+        "default",
+    }:
         raise _invalid(name, value, "this server speaks UTF8")
     return "UTF8"
 

@@ -14,9 +14,9 @@ from typing import Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from semantic.engine.deadline import Watch, Watchdog
-from semantic.engine.execute import _narrow as narrow
 from semantic.engine.stopped import timed_out, was_cancelled
 from semantic.errors import DucatError, QueryError
 
@@ -27,18 +27,22 @@ _SETTINGS: Final = (
     "GLOBAL enable_external_access = false",
     "GLOBAL lock_configuration = true",
 )
+_COLUMN: Final = (
+    r"Referenced (column|table)|does not have a column|not found in FROM clause"
+    r"|Values list .* does not have"
+)
+_FUNCTION: Final = r"Function with name|No function matches|Table Function"
+_GROUPS: Final = r"must appear in the GROUP BY|cannot contain aggregates|aggregate function calls"
 _STATES: Final[tuple[tuple[str, str], ...]] = (
-    (r"Referenced (column|table)|does not have a column|not found in FROM clause|"
-     r"Values list .* does not have", "42703"),
+    (_COLUMN, "42703"),
     (r"Table with name|Table .* does not exist", "42P01"),
-    (r"(Scalar|Table|Aggregate|Macro)?\s*Function with name|No function matches|"
-     r"Table Function", "42883"),
+    (_FUNCTION, "42883"),
     (r"Ambiguous reference", "42702"),
-    (r"must appear in the GROUP BY|cannot contain aggregates|aggregate function calls", "42803"),
+    (_GROUPS, "42803"),
     (r"division by zero", "22012"),
     (r"[Dd]uplicate alias", "42712"),
     (r"More than one row returned by a subquery", "21000"),
-)  # fmt: skip
+)
 _LONGEST: Final = 500
 
 
@@ -103,14 +107,16 @@ class Scratch:
                     raise self._explain(failed, watch) from failed
         finally:
             connection.close()
-        return narrow(found, kinds)
+        return _narrow(found, kinds)
 
     def close(self) -> None:
         """Close it."""
         self._watchdog.close()
         self._root.close()
 
-    def _explain(self, failed: duckdb.Error, watch: Watch) -> DucatError:
+    def _explain(  # noqa: C901 -- a branch for each kind of failure
+        self, failed: duckdb.Error, watch: Watch
+    ) -> DucatError:
         text = str(failed).split("\n\nLINE", 1)[0].split("\nStack Trace", 1)[0].strip()
         text = text.partition(" Error: ")[2] or text
         text = re.sub(r"\s*\n\s*", " ", text)[:_LONGEST]
@@ -144,3 +150,16 @@ class Scratch:
             case _:
                 state = "XX000"
         return ScratchError(text, sqlstate=state)
+
+
+def _narrow(table: pa.Table, kinds: list[str]) -> pa.Table:
+    """Return integers that DuckDB makes 128 bits wide as int64 where all values fit."""
+    for place, kind in enumerate(kinds):
+        if kind != "HUGEINT":
+            continue
+        try:
+            narrowed = pc.cast(table.column(place), pa.int64(), safe=True)
+        except pa.ArrowInvalid:
+            continue
+        table = table.set_column(place, table.field(place).name, narrowed)
+    return table

@@ -1,7 +1,6 @@
 """The rows of the catalog: what this caller sees of the model, as PostgreSQL would list it.
 
-Each function gives the rows of one relation as dictionaries; a column without a value is null, or
-what `_DEFAULTS` says. Relations that are not here are empty.
+Each function gives the rows of one relation as dictionaries ; a column without a value is null. Relations that are not here are empty.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ INFORMATION_SCHEMA: Final = 13_000
 OWNER: Final = 10
 DATABASE: Final = 5
 COLLATION: Final = 100
+_WORD: Final = 8  # bytes that pass by value
 _TYPES_FROM: Final = 100_000  # OIDs of the tables' row types
 
 
@@ -111,8 +111,8 @@ def _attributes(around: Surroundings) -> Iterable[Row]:
             yield {
                 "attrelid": table.oid, "attname": column.name, "atttypid": type_.oid,
                 "attstattarget": -1, "attlen": type_.size, "attnum": number, "attndims": 0,
-                "attcacheoff": -1, "atttypmod": -1, "attbyval": 0 < type_.size <= 8,
-                "attalign": "d" if type_.size == 8 else "i", "attstorage": "p" if type_.size > 0
+                "attcacheoff": -1, "atttypmod": -1, "attbyval": 0 < type_.size <= _WORD,
+                "attalign": "d" if type_.size == _WORD else "i", "attstorage": "p" if type_.size > 0
                 else "x", "attcompression": "", "attnotnull": False, "atthasdef": False,
                 "atthasmissing": False, "attidentity": "", "attgenerated": "",
                 "attisdropped": False, "attislocal": True, "attinhcount": 0,
@@ -141,13 +141,13 @@ def _type(
                                       "numeric", "uuid", "json", "jsonb"} else ""  # fmt: skip
     return {
         "oid": oid, "typname": name, "typnamespace": PG_CATALOG, "typowner": OWNER, "typlen": size,
-        "typbyval": 0 < size <= 8, "typtype": kind, "typcategory": category,
+        "typbyval": 0 < size <= _WORD, "typtype": kind, "typcategory": category,
         "typispreferred": name in {"bool", "text", "float8", "timestamptz", "interval", "oid"},
         "typisdefined": True, "typdelim": ",", "typrelid": 0,
         "typsubscript": "array_subscript_handler" if element else "-", "typelem": element,
         "typarray": array, "typinput": f"{base}{mark}in", "typoutput": f"{base}{mark}out",
         "typreceive": f"{base}{mark}recv", "typsend": f"{base}{mark}send", "typmodin": "-",
-        "typmodout": "-", "typanalyze": "-", "typalign": "d" if size == 8 else "i",
+        "typmodout": "-", "typanalyze": "-", "typalign": "d" if size == _WORD else "i",
         "typstorage": "p" if size > 0 else "x", "typnotnull": False, "typbasetype": 0,
         "typtypmod": -1, "typndims": 0, "typcollation": COLLATION if category == "S" else 0,
     }  # fmt: skip

@@ -67,9 +67,7 @@ class Answerer:
         self.layer = layer
         self.types = TypeBook(layer)
         self._book = TableBook()
-        self._scratch = Scratch(
-            memory_limit=MEMORY, timeout_seconds=timeout_seconds, setup=MACROS
-        )
+        self._scratch = Scratch(memory_limit=MEMORY, timeout_seconds=timeout_seconds, setup=MACROS)
 
     def close(self) -> None:
         """Close the private DuckDB."""
@@ -169,6 +167,7 @@ class _Run:
             tables[name] = self._relation(name)
         scratch = self.answerer._scratch  # noqa: SLF001 -- a part of the answerer
         for check in plan.checks:
+            translate(check.count, self._place())
             merged = scratch.run(check.count.sql("duckdb"), tables, cancelled=self.cancelled)
             if merged.column(0)[0].as_py():
                 raise UnsupportedError(
@@ -188,7 +187,7 @@ class _Run:
         self._needed = frozenset(translate(plan.outer, self._place()))
         try:
             return plan.outer.sql("duckdb", unsupported_level=ErrorLevel.RAISE)
-        except SqlglotError as unsupported:
+        except (SqlglotError, ValueError) as unsupported:
             raise UnsupportedError(
                 f"this cannot be computed over an answer: {str(unsupported)[:200]}"
             ) from unsupported

@@ -41,9 +41,7 @@ class TypeBook:
         self._lock = threading.Lock()
         self._found: OrderedDict[tuple[object, ...], tuple[object, Types]] = OrderedDict()
 
-    def find(
-        self, table: Table, column: Column, context: SecurityContext, now: datetime
-    ) -> PgType:
+    def find(self, table: Table, column: Column, context: SecurityContext, now: datetime) -> PgType:
         """Return the type of a column."""
         known = _KNOWN.get(column.type)
         if known is not None:

@@ -43,7 +43,9 @@ def fold_conditions(select: exp.Select, evaluate: Evaluate, with_: exp.With | No
         node.replace(write_value(TEXT, _only(table, at)))
 
 
-def _fold_queries(where: exp.Expr, evaluate: Evaluate, with_: exp.With | None) -> None:
+def _fold_queries(  # noqa: C901 -- each place in which a sub-select can stand
+    where: exp.Expr, evaluate: Evaluate, with_: exp.With | None
+) -> None:
     def run(query: exp.Query) -> pa.Table:
         asked = query.copy()
         if with_ is not None and asked.args.get("with_") is None and isinstance(asked, exp.Select):
@@ -65,23 +67,21 @@ def _fold_queries(where: exp.Expr, evaluate: Evaluate, with_: exp.With | None) -
         if values:
             node.set("expressions", [write_value(TEXT, value) for value in values])
         else:
-            negated = isinstance(node.parent, exp.Not)
             node.replace(exp.false())
-            del negated
-    for node in list(where.find_all(exp.Exists)):
-        inner = node.this
+    for exists in list(where.find_all(exp.Exists)):
+        inner = exists.this
         if isinstance(inner, exp.Query):
-            node.replace(exp.Boolean(this=run(inner).num_rows > 0))
-    for node in list(where.find_all(exp.Subquery)):
-        if isinstance(node.this, exp.Query) and node.find_ancestor(exp.Subquery) is None:
-            table = run(node.this)
+            exists.replace(exp.Boolean(this=run(inner).num_rows > 0))
+    for scalar in list(where.find_all(exp.Subquery)):
+        if isinstance(scalar.this, exp.Query) and scalar.find_ancestor(exp.Subquery) is None:
+            table = run(scalar.this)
             if table.num_rows > 1:
                 raise SqlError(
                     "more than one row returned by a subquery used as an expression",
                     sqlstate="21000",
                 )
             value = table.column(0)[0].as_py() if table.num_rows else None
-            node.replace(write_value(TEXT, value))
+            scalar.replace(write_value(TEXT, value))
 
 
 def _constants(node: exp.Expr) -> list[exp.Expr]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import sqlglot
@@ -176,7 +177,7 @@ def _count(tokens: Iterable[Token]) -> Counter[str]:
     found: Counter[str] = Counter()
     listed = [*tokens, None]
     before = None
-    for token, following in zip(listed, listed[1:], strict=False):
+    for token, following in pairwise(listed):
         if token is None:
             continue
         kind = token.token_type

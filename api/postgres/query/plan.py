@@ -26,9 +26,7 @@ SCHEMA: Final = "public"
 MOST_LEAVES: Final = 32
 
 
-def plan_query(
-    tree: exp.Query, tables: Tables, *, timezone: str, evaluate: Evaluate
-) -> Plan:
+def plan_query(tree: exp.Query, tables: Tables, *, timezone: str, evaluate: Evaluate) -> Plan:
     """Return how a statement is answered. The tree is changed.
 
     `evaluate` answers a query by itself: what a condition compares with is computed first.
@@ -127,7 +125,9 @@ class _Planner:
             select.set("with_", with_)
             self.whole = None
 
-    def _wrap(self, select: exp.Select, table: exp.Table, known: Table) -> None:
+    def _wrap(  # noqa: C901 -- each way to name a column
+        self, select: exp.Select, table: exp.Table, known: Table
+    ) -> None:
         """Make a joined table a SELECT of its columns that the join uses: its rows."""
         alias = table.alias_or_name
         names = {column.name: column for column in known.columns}
@@ -144,14 +144,12 @@ class _Planner:
             ):
                 used[column.name] = None
         if any(isinstance(item, exp.Star) for item in select.expressions):
-            used |= dict.fromkeys(
-                name for name, item in names.items() if item.kind == "dimension"
-            )
+            used |= dict.fromkeys(name for name, item in names.items() if item.kind == "dimension")
         for name in used:
             if names[name].kind != "dimension":
                 raise QueryError(
                     f"{alias}.{name} is a {names[name].kind} of a joined table",
-                    suggestion=f"join (SELECT …, MEASURE({name}) FROM {known.name} GROUP BY …) "
+                    suggestion=f"join (SELECT …, MEASURE({name}) FROM {known.name} GROUP BY …) "  # noqa: S608
                     "instead, or ask a view that joins what you need",
                 )
         if not used:
@@ -177,9 +175,12 @@ class _Planner:
                 known = self._find(source, frozenset())
                 if known is not None and any(item.name == column.name for item in known.columns):
                     return True
-            elif isinstance(source, exp.Subquery) and isinstance(source.this, exp.Query):
-                if column.name in source.this.named_selects:
-                    return True
+            elif (
+                isinstance(source, exp.Subquery)
+                and isinstance(source.this, exp.Query)
+                and column.name in source.this.named_selects
+            ):
+                return True
         return False
 
     def _find(self, table: exp.Table, hidden: frozenset[str]) -> Table | None:
@@ -239,7 +240,7 @@ def _sources(select: exp.Select) -> list[exp.Expr]:
         else:
             found.append(item)
         pending += [join.this for join in item.args.get("joins") or ()]
-    return found + [item for item in select.args.get("laterals") or ()]
+    return [*found, *(select.args.get("laterals") or ())]
 
 
 def _nested(select: exp.Select) -> list[exp.Query]:
@@ -268,8 +269,6 @@ def _name_all(query: exp.Query) -> None:
             continue
         named: list[exp.Expr] = []
         for item in select.expressions:
-            bare = isinstance(item, exp.Alias | exp.Star | exp.Aliases) or (
-                isinstance(item, exp.Column)
-            )
+            bare = isinstance(item, exp.Alias | exp.Star | exp.Aliases | exp.Column)
             named.append(item if bare else exp.alias_(item, name_output(item), quoted=True))
         select.set("expressions", named)

@@ -14,7 +14,7 @@ measures  the groups of GROUP BY. A group by an expression asks the finer groups
 from __future__ import annotations
 
 import dataclasses
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from sqlglot import exp
 
@@ -32,7 +32,9 @@ from semantic.query.sql.terms import Scope, Term
 
 MOST_ROWS: Final = 1_000_000
 MOST_COLUMNS: Final = 400
+Node = TypeVar("Node", bound=exp.Expr)
 Form = Literal["rows", "keys", "measures"]
+_ROW_MAKERS: Final = frozenset({"generate_series", "unnest", "generate_subscripts"})
 _UNREAD: Final = (
     ("laterals", "LATERAL"), ("into", "INTO"), ("locks", "FOR UPDATE"), ("sample", "TABLESAMPLE"),
     ("kind", "SELECT AS"), ("windows", "WINDOW"),
@@ -175,7 +177,7 @@ class _Cut:
             column.set("table", None)
             column.set("db", None)
 
-    def _own(self, node: exp.Expr, *kinds: type[exp.Expr]) -> list[exp.Expr]:
+    def _own(self, node: exp.Expr, *kinds: type[Node]) -> list[Node]:
         """Return the nodes of some kinds that are of this SELECT, not of one inside it."""
         return [
             item
@@ -190,7 +192,9 @@ class _Cut:
         calls = [
             call
             for call in self._own(outer, exp.AggFunc, exp.Anonymous)
-            if not _is_windowed(call) and _is_aggregate(call) and call.find_ancestor(exp.Where) is None
+            if not _is_windowed(call)
+            and _is_aggregate(call)
+            and call.find_ancestor(exp.Where) is None
         ]
         measured = [call for call in calls if self._is_measure(call)]
         if measured:
@@ -230,8 +234,12 @@ class _Cut:
 
     def _take_page(self) -> tuple[tuple[Order, ...], int, int] | None:
         outer = self.outer
-        if outer.args.get("distinct") or self._own(outer, exp.Window):
+        if outer.args.get("distinct") or self._own(outer, exp.Window, exp.Unnest, exp.UDTF):
             return None
+        if self._own(outer, exp.Explode, exp.GenerateSeries) or any(
+            call.name.lower() in _ROW_MAKERS for call in self._own(outer, exp.Anonymous)
+        ):
+            return None  # a row of the table is not a row of the answer
         limit = read_limit(outer)
         keys = None if limit is None else self._page_keys()
         if limit is None or keys is None:
@@ -396,7 +404,7 @@ def _is_aggregate(call: exp.Expr) -> bool:
     return isinstance(call, exp.AggFunc) or call.name.lower() == "measure"
 
 
-def name_output(node: exp.Expr) -> str:
+def name_output(node: exp.Expr) -> str:  # noqa: C901 -- a branch for each kind of node
     """Return the name that PostgreSQL gives to a column without an alias."""
     node = node.unnest()
     match node:

@@ -9,9 +9,18 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-from semantic.catalog.catalog import Catalog, Cube, View, ViewMember
+from semantic.catalog.catalog import (
+    Catalog,
+    Cube,
+    Dimension,
+    Measure,
+    Segment,
+    View,
+    ViewMember,
+)
 
 _KEPT: Final = 64
+Kind = Literal["dimension", "measure", "segment"]
 _FIRST_OID: Final = 16_384
 
 
@@ -20,7 +29,7 @@ class Column:
     """A column of a table: a member, with the type that the model gives it."""
 
     name: str
-    kind: Literal["dimension", "measure", "segment"]
+    kind: Kind
     type: str
     title: str
     description: str | None
@@ -90,22 +99,16 @@ def make_tables(whole: Catalog, visible: Catalog) -> Tables:
 
 def _as_view(cube: Cube) -> View:
     members: dict[str, ViewMember] = {}
-    kinds: tuple[tuple[Literal["dimension", "measure", "segment"], object], ...] = (
-        ("dimension", cube.dimensions),
-        ("measure", cube.measures),
-        ("segment", cube.segments),
-    )
-    found = [
+    found: list[tuple[Kind, Dimension | Measure | Segment]] = [
         *(("dimension", item) for item in cube.dimensions.values()),
         *(("measure", item) for item in cube.measures.values()),
         *(("segment", item) for item in cube.segments.values()),
     ]
-    del kinds
     for kind, item in found:
         members[item.name] = ViewMember(
             view=cube.name,
             name=item.name,
-            kind=kind,  # type: ignore[arg-type]
+            kind=kind,
             cube=cube.name,
             member=item.name,
             join_path=(cube.name,),
@@ -135,6 +138,7 @@ def _column(whole: Catalog, item: ViewMember) -> Column | None:
     cube = whole.cubes.get(item.cube)
     if cube is None:
         return None
+    type_: str | None
     match item.kind:
         case "dimension":
             dimension = cube.dimensions.get(item.member)
