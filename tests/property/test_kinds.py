@@ -30,7 +30,7 @@ from tests.property.kinds_cases import (
 )
 
 NOW = datetime(2024, 6, 15, 12, tzinfo=UTC)
-WORLDS: dict[EngineName, int] = {"duckdb": 20, "postgres": 6}
+WORLDS: dict[EngineName, int] = {"duckdb": 30, "postgres": 6}
 QUESTIONS = 12
 
 
