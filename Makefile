@@ -83,6 +83,11 @@ format: .venv/.ready ## Rewrite the sources as `make check` wants them
 test: packages setup check ## Everything `check` does, then all the tests, with real servers
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
+CLIENTS ?=
+.PHONY: clients
+clients: packages .venv/.ready ## Run real clients against a server on real flights, a line for each (CLIENTS=part of a name)
+	@$(BIN)/python -m tests.clients $(CLIENTS)
+
 N ?= 20000
 .PHONY: soundness
 soundness: .venv/.ready ## Compare N random queries with an evaluator that shares no code with the planner

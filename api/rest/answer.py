@@ -49,7 +49,7 @@ def encode_part(
     result: Result, request: LoadRequest, place: int, model: Model, *, now: datetime
 ) -> bytes:
     """Return the result object of the query at `place` among those of a request."""
-    query = describe_query(result.query, request.cache_mode, now=now)
+    query = describe_query(result.query, request.cache_mode, now=now, form=request.form)
     pivot = _pivot_key(request.asked, request.asked.queries[place], now)
     return encode_result(result, request.form, query, model, pivot)
 
@@ -58,7 +58,9 @@ def encode_parts(
     answers: Sequence[bytes], queries: Sequence[Query], request: LoadRequest, *, now: datetime
 ) -> bytes:
     """Return the body of an answer to several queries, from the result object of each."""
-    described = [describe_query(query, request.cache_mode, now=now) for query in queries]
+    described = [
+        describe_query(query, request.cache_mode, now=now, form=request.form) for query in queries
+    ]
     return orjson.dumps(
         {
             "queryType": request.asked.kind,
@@ -164,12 +166,19 @@ def encode_rows(
 _EMPTY_COLUMNS: Final = b'{"members":[],"columns":[]}'
 
 
-def describe_query(query: Query, cache_mode: CacheMode, *, now: datetime) -> dict[str, Any]:
-    """Return the query as Cube echoes it: defaults filled in, date ranges as two local times."""
+def describe_query(
+    query: Query, cache_mode: CacheMode, *, now: datetime, form: ResponseFormat = "default"
+) -> dict[str, Any]:
+    """Return the query as Cube echoes it: defaults filled in, date ranges as two local times.
+
+    A client reads the rows in the `form` that the echo names.
+    """
     limit = DEFAULT_LIMIT if query.limit is None else query.limit
     zone = ZoneInfo(query.timezone)
     resolved = tuple(_resolve_range(item, now, zone) for item in query.time_dimensions)
+    echo = {} if form == "default" else {"responseFormat": form}
     return write_document(replace(query, time_dimensions=resolved)) | {
+        **echo,
         "limit": limit,
         "rowLimit": limit,
         "offset": query.offset,

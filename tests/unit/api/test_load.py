@@ -269,3 +269,12 @@ def test_a_comparison_is_answered_with_titles_formats_and_its_query(server: Serv
     assert measures["sales.before"]["title"] == "Sales Count (1 month earlier)"
     echoed = {name: value for name, value in body["query"].items() if name != "rowLimit"}
     assert server.load(echoed)["data"] == body["data"]
+
+
+@pytest.mark.parametrize("form", ["compact", "columnar"])
+def test_the_echo_names_the_form_by_which_clients_read_the_rows(server: Server, form: str) -> None:
+    query = {"measures": ["sales.count"], "responseFormat": form}
+    assert server.load(query)["query"]["responseFormat"] == form
+    (result,) = server.load(query, queryType="multi")["results"]
+    assert result["query"]["responseFormat"] == form
+    assert "responseFormat" not in server.load({"measures": ["sales.count"]})["query"]
