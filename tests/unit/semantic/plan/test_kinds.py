@@ -80,6 +80,8 @@ cubes:
       - {group: all}
       - group: north
         row_level: {filters: [{member: region, operator: equals, values: [north]}]}
+      - group: tenant
+        row_level: {filters: [{member: region, operator: equals, values: ["{ security_context.tenant }"]}]}
   - name: shifts
     sql_table: gold.visits
     dimensions:
@@ -191,6 +193,27 @@ def test_it_hides_no_base_event_that_joins_lead_to_them_from(layer: SemanticLaye
 def test_the_row_filter_of_a_view_holds_for_base_events(layer: SemanticLayer) -> None:
     found = ask(layer, "web", measures=["web.count", "web.last"])
     assert found == [(2, 1)]
+
+
+def test_the_same_question_of_two_tenants_has_two_answers(layer: SemanticLayer) -> None:
+    query = parse_json({"measures": ["visits.bought"]})
+    found = [
+        layer.load(query, SecurityContext(groups=("tenant",), claims={"tenant": name}), now=NOW)
+        for name in ("north", "south", "north", "none")
+    ]
+    assert [item.table.to_pylist()[0]["visits.bought"] for item in found] == [2, 3, 2, 0]
+
+
+def test_periods_are_those_of_each_question_of_one_shape(layer: SemanticLayer) -> None:
+    found = []
+    for last in ("2024-01-02", "2024-01-04", "2024-01-06"):
+        time = {"dimension": "shifts.at", "granularity": "day", "dateRange": ["2024-01-01", last]}
+        found.append(ask(layer, "all", measures=["shifts.daily"], timeDimensions=[time]))
+    assert [[row[1] for row in rows] for rows in found] == [
+        [1, 1],
+        [1, 1, 1, 0],
+        [1, 1, 1, 0, 1, 0],
+    ]
 
 
 def test_without_a_policy_on_the_conversions_there_is_no_such_measure(layer: SemanticLayer) -> None:
