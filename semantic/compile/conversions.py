@@ -93,7 +93,7 @@ def _events(places: Places, writer: Writer, relation: Conversions) -> str:
     source = scope.source()
     listed = [f"{scope.key(key)} AS {key_column(index)}" for index, key in enumerate(relation.keys)]
     keys = writer.catalog.cubes[relation.events.cube].primary_key
-    listed += [f"{scope.dimension(part)} AS _p{index}" for index, part in enumerate(keys)]
+    listed += [f"{scope.identity(part)} AS _p{index}" for index, part in enumerate(keys)]
     listed += _compared(scope, writer, conversion.base)
     where = _where(scope, _measure(writer.catalog, conversion.base))
     return f"SELECT {', '.join(listed)} {source}{where}"

@@ -49,7 +49,7 @@ def _write_semi_additive(places: Places, writer: Writer, relation: SemiAdditive)
     ]
     if relation.distinct:
         keys = writer.catalog.cubes[relation.rows.cube].primary_key
-        listed += [f"{scope.dimension(part)} AS _p{index}" for index, part in enumerate(keys)]
+        listed += [f"{scope.identity(part)} AS _p{index}" for index, part in enumerate(keys)]
     distinct = "DISTINCT " if relation.distinct else ""
     inner = f"SELECT {distinct}{', '.join(listed)} {source}{scope.where()}"
     columns = [key_column(index) for index in range(len(relation.keys))]

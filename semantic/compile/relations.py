@@ -106,7 +106,7 @@ class Relations:
         source = scope.source()
         listed = self._keys(scope, relation.keys)
         keys = [
-            scope.dimension(part)
+            scope.identity(part)
             for part in self._writer.catalog.cubes[relation.rows.cube].primary_key
         ]
         listed += [f"{part} AS _p{index}" for index, part in enumerate(keys)]
@@ -125,7 +125,7 @@ class Relations:
         own = self.scope(relation.own)
         joins = own.source()
         matching = " AND ".join(
-            f"_d._p{index} = {own.dimension(part)}"
+            f"_d._p{index} = {own.identity(part)}"
             for index, part in enumerate(self._writer.catalog.cubes[relation.rows.cube].primary_key)
         )
         [leaf] = relation.leaves

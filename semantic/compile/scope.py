@@ -225,6 +225,10 @@ class Scope:
         holds = Conditions(self.writer, self._bare, self.segment).render(unless)
         return f"(CASE WHEN {holds} THEN {self._stored(dimension)} ELSE {mask} END)"
 
+    def identity(self, dimension: Dimension) -> str:
+        """Return a primary key as it is, masked or not: it tells rows apart and is never shown."""
+        return self._stored(dimension)
+
     def _bare(self, use: Use) -> Operand:
         if isinstance(use, DimensionUse):
             return Operand(self._stored(use.dimension), use.dimension.type)

@@ -198,7 +198,7 @@ def _base(
                 f"{roll.measure.cube}.{roll.measure.name} would count rows more than once",
                 suggestion=f"give {roll.source.cube} a dimension with `primary_key: true`",
             )
-        listed += [f"{scope.dimension(part)} AS _p{index}" for index, part in enumerate(keys)]
+        listed += [f"{scope.identity(part)} AS _p{index}" for index, part in enumerate(keys)]
         distinct = "DISTINCT "
     text = f"SELECT {distinct}{', '.join(listed)} {source}{scope.where()}"
     if not _is_partial(roll):

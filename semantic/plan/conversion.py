@@ -50,13 +50,7 @@ def plan_conversions(
         raise ValueError(msg)
     base, converted = conversion.base, conversion.converted
     for event in (base, converted):
-        keyed = catalog.cubes[event.measure.cube].primary_key
-        refuse_masked(
-            catalog,
-            bound,
-            measure,
-            (*_compared(event), *(MemberReference(item.cube, item.name) for item in keyed)),
-        )
+        refuse_masked(catalog, bound, measure, _compared(event))
     counted = _measure_of(catalog, base)
     keys = unique_keys([*frame.keys, *(key_of(catalog, item) for item in _compared(base))])
     # Conditions that are about other facts of the query only were told apart with its own keys.
