@@ -304,6 +304,11 @@ class Evaluator:
                     suggestion=f"give {cube.name} a dimension with `primary_key: true`",
                 )
             keys = tuple(GroupKey(item, (item.cube,)) for item in cube.primary_key)
+            if any((item.cube, item.name) in self._bound.masks for item in cube.primary_key):
+                raise UnsupportedError(
+                    f"{dimension.cube}.{dimension.name} is a sub_query, joined by a key that is masked",
+                    suggestion=f"leave out the primary key of {cube.name}",
+                )
             inner = Frame(keys)
             if dimension.propagate_filters:
                 inner = without_made_of(self._catalog, frame, dimension).with_keys(keys)

@@ -124,11 +124,26 @@ cubes:
           conversion_measure: count
           entity: {base: sales.user_id, conversion: bed}
           time: {base: sales.at, conversion: at}
+  - name: stores
+    sql_table: gold.visits
+    joins:
+      - {name: nights, relationship: one_to_many, sql: "{CUBE}.id = {nights}.visit_id AND {nights}.id < 3"}
+    dimensions:
+      - {name: id, type: number, sql: id, primary_key: true, public: true}
+      - {name: sold, type: number, sql: "{nights.count}", sub_query: true}
+    measures:
+      - {name: count, type: count}
+    access_policy:
+      - group: keyless
+        member_level: {excludes: [id]}
+        member_masking: {includes: [id]}
   - name: nights
     sql_table: gold.sales
     dimensions:
       - {name: id, type: number, sql: id, primary_key: true}
       - {name: bed, type: number, sql: user_id}
+    measures:
+      - {name: count, type: count}
 views:
   - name: web
     cubes:
@@ -224,6 +239,15 @@ def test_what_conversions_are_found_by_is_not_computed_from_masks(layer: Semanti
     refused = refuse(layer, "hidden", measures=["visits.conversions"])
     assert refused.code == "unsupported"
     assert "sales.user_id" in str(refused)
+
+
+def test_no_sub_query_is_joined_by_masks(layer: SemanticLayer) -> None:
+    refused = refuse(
+        layer, "keyless", measures=["stores.count"], dimensions=["stores.id", "stores.sold"]
+    )
+    assert refused.code == "unsupported"
+    found = ask(layer, "keyless", measures=["stores.count"], dimensions=["stores.sold"])
+    assert found == [(0, 2), (1, 2)]
 
 
 def test_a_filter_that_only_conversions_could_meet_is_refused(layer: SemanticLayer) -> None:
