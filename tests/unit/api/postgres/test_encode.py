@@ -115,7 +115,11 @@ def test_any_text_and_any_slice_come_out_whole(values: list[str | None], start: 
     assert rows == [[value, value] for value in expected]
 
 
-@given(st.decimals(allow_nan=False, allow_infinity=False, places=9, min_value=-(10**20), max_value=10**20))
+@given(
+    st.decimals(
+        allow_nan=False, allow_infinity=False, places=9, min_value=-(10**20), max_value=10**20
+    )
+)
 def test_numerics_survive_their_binary_form(value: Decimal) -> None:
     data = write_numeric(value)
     assert read_numeric(data) == value

@@ -29,8 +29,7 @@ LAST = (
 def test_the_example_of_rfc_7677_is_answered_to_the_letter() -> None:
     exchange = Exchange(make_verifier("pencil", salt=SALT), nonce=NONCE)
     assert exchange.first(FIRST) == (
-        "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
-        "s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+        "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
     )
     assert exchange.last(LAST) == "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
 
@@ -81,8 +80,6 @@ def test_no_bytes_break_an_exchange_otherwise(data: bytes) -> None:
 
 
 _MADE = make_verifier("x", salt=SALT)
-
-
 
 
 def test_passwords_are_prepared_as_saslprep_says() -> None:
