@@ -15,7 +15,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from api.postgres.errors import SqlError
-from api.postgres.query.parameters import write_value
+from api.postgres.query.parameters import split_array, write_value
 from api.postgres.types import TEXT
 from semantic.errors import DucatError, LimitExceededError
 from semantic.query.sql.literals import read_value
@@ -34,6 +34,7 @@ def fold_conditions(select: exp.Select, evaluate: Evaluate, with_: exp.With | No
     if where is None:
         return
     _fold_queries(where, evaluate, with_)
+    _fold_arrays(where)
     found = _constants(where.this)
     if not found:
         return
@@ -82,6 +83,26 @@ def _fold_queries(  # noqa: C901 -- each place in which a sub-select can stand
                 )
             value = table.column(0)[0].as_py() if table.num_rows else None
             scalar.replace(write_value(TEXT, value))
+
+
+def _fold_arrays(where: exp.Expr) -> None:
+    """Write `x = ANY (ARRAY[…])` as IN and `x <> ALL (ARRAY[…])` as NOT IN: they mean the same."""
+    for node in list(where.find_all(exp.EQ, exp.NEQ)):
+        word = exp.Any if isinstance(node, exp.EQ) else exp.All
+        listed = node.expression
+        if not isinstance(listed, word):
+            continue
+        array = listed.this.unnest()
+        while isinstance(array, exp.Cast):
+            array = array.this
+        if isinstance(array, exp.Literal) and array.is_string:
+            items = [write_value(TEXT, item) for item in split_array(array.name)]
+        elif isinstance(array, exp.Array):
+            items = list(array.expressions)
+        else:
+            continue
+        made: exp.Expr = exp.In(this=node.this, expressions=items) if items else exp.false()
+        node.replace(exp.Not(this=made) if isinstance(node, exp.NEQ) else made)
 
 
 def _constants(node: exp.Expr) -> list[exp.Expr]:

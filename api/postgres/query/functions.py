@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from sqlglot import exp
 
+from api.postgres.catalog.names import CLASS_OIDS
 from api.postgres.errors import SqlError
 from api.postgres.types import ITEMS, TYPES
 
@@ -53,6 +54,7 @@ MACROS: Final = (
     "CREATE MACRO pg_true(a, b := NULL, c := NULL, d := NULL) AS true",
     "CREATE MACRO pg_false(a := NULL, b := NULL, c := NULL) AS false",
     "CREATE MACRO pg_zero(a := NULL, b := NULL, c := NULL) AS CAST(0 AS BIGINT)",
+    "CREATE MACRO pg_utf8(a) AS 6",
     "CREATE MACRO pg_array_upper(a, d) AS CASE WHEN len(a) > 0 THEN len(a) END",
     "CREATE MACRO pg_array_lower(a, d) AS CASE WHEN len(a) > 0 THEN 1 END",
     "CREATE MACRO pg_owner(a) AS 'ducat'",
@@ -105,12 +107,14 @@ _MACROS: Final[dict[str, tuple[str, int]]] = {
     "pg_advisory_unlock_all": ("pg_null_text", 0),
     "pg_get_userbyid": ("pg_owner", 1),
     "pg_encoding_to_char": ("pg_encoding", 1),
+    "pg_char_to_encoding": ("pg_utf8", 1),
+    "getdatabaseencoding": ("pg_encoding", 1),
     "array_upper": ("pg_array_upper", 2),
     "array_lower": ("pg_array_lower", 2),
     "quote_ident": ("pg_quote_ident", 1),
     "quote_literal": ("pg_quote_literal", 1),
 }
-_ZERO_ARGUMENT: Final = frozenset({"pg_null_text", "pg_true"})
+_ZERO_ARGUMENT: Final = frozenset({"pg_null_text", "pg_true", "pg_encoding"})
 _FUNCTION_COLUMNS: Final = frozenset(
     {"typinput", "typoutput", "typreceive", "typsend", "typmodin", "typmodout", "typanalyze",
      "typsubscript", "amhandler"}
@@ -132,12 +136,24 @@ def translate(tree: exp.Query, place: Place) -> set[str]:
     """
     needed: set[str] = set()
     _check_sources(tree)
+    _number_tables(tree)
     # From the inside out: what a node is replaced by holds children that are done already.
     for node in reversed(list(tree.walk(bfs=False))):
         made = _translate(node, place, needed)
         if made is not None and made is not node:
             node.replace(made)
     return needed
+
+
+def _number_tables(tree: exp.Query) -> None:
+    """Write the OIDs of catalog tables for `tableoid`, a column that no table lists."""
+    oids = {
+        table.alias_or_name: CLASS_OIDS.get(table.name.rpartition(".")[2], 0)
+        for table in tree.find_all(exp.Table)
+    }
+    for column in list(tree.find_all(exp.Column)):
+        if column.name == "tableoid":
+            column.replace(exp.Literal.number(oids.get(column.table, 0)))
 
 
 def _check_sources(tree: exp.Query) -> None:

@@ -145,7 +145,7 @@ def _read_text(type_: PgType, text: str) -> Value:  # noqa: C901 -- a branch for
     if type_.oid in ITEMS:
         return [
             None if item is None else _read_text(ITEMS[type_.oid], item)
-            for item in _split_array(text)
+            for item in split_array(text)
         ]
     if type_.oid in _INTEGERS:
         if not _DIGITS.fullmatch(text.strip()):
@@ -228,8 +228,19 @@ def _read_array(data: bytes) -> list[Value]:
     return found
 
 
-def _split_array(text: str) -> list[str | None]:
-    """Return the items of an array of one dimension, `{a,"b c",NULL}`."""
+def split_array(text: str) -> list[str | None]:
+    """Return the items of an array of one dimension, `{a,"b c",NULL}`.
+
+    Raises:
+        SqlError: it is none.
+    """
+    try:
+        return _read_items(text)
+    except (ValueError, IndexError) as invalid:
+        raise SqlError(f"malformed array literal: {text[:60]}", sqlstate="22P02") from invalid
+
+
+def _read_items(text: str) -> list[str | None]:
     if not (text.startswith("{") and text.endswith("}")):
         raise ValueError(text)
     inside, items, place = text[1:-1], list[str | None](), 0
@@ -307,10 +318,7 @@ def _put_list(holder: exp.Expr, type_: PgType, value: Value) -> None:
         raise SqlError("<> ANY is not answered: write NOT IN", sqlstate="0A000")
     other = comparison.this if comparison.expression is holder else comparison.expression
     if isinstance(value, str):
-        try:
-            value = [None if part is None else part for part in _split_array(value)]
-        except (ValueError, IndexError) as invalid:
-            raise SqlError("malformed array literal", sqlstate="22P02") from invalid
+        value = split_array(value)
     if not value:
         comparison.replace(exp.false() if value is not None else exp.Null())
         return

@@ -126,7 +126,7 @@ def _plain_types(statement: Statement) -> str:
     tokens = statement.tokens
     for before, schema, dot in zip(tokens, tokens[1:], tokens[2:], strict=False):
         if (
-            before.token_type == TokenType.DCOLON
+            before.token_type in {TokenType.DCOLON, TokenType.ALIAS}
             and dot.token_type == TokenType.DOT
             and schema.text.lower() == "pg_catalog"
         ):
