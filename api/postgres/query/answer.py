@@ -200,7 +200,9 @@ class _Run:
             table = tables.find(short)
             return CLASS_OIDS.get(short) if table is None else table.oid
 
-        return dataclasses.replace(self.caller.place, find_table=find)
+        names = [(table.oid, table.name) for table in tables.tables]
+        names += [(oid, name) for name, oid in CLASS_OIDS.items()]
+        return dataclasses.replace(self.caller.place, find_table=find, table_names=tuple(names))
 
     def _evaluate(self, query: exp.Query) -> pa.Table:
         if self.depth >= _DEPTH:

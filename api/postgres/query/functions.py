@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from api.postgres.catalog.names import CLASS_OIDS
 from api.postgres.errors import SqlError
+from api.postgres.query.parameters import split_array
 from api.postgres.types import ITEMS, TYPES
 
 VERSION: Final = "15.0"
@@ -34,6 +35,7 @@ class Place:
     timezone: str
     settings: Callable[[str], str | None]
     find_table: Callable[[str], int | None]
+    table_names: tuple[tuple[int, str], ...] = ()
     host: str = "127.0.0.1"
     port: int = 5432
 
@@ -192,7 +194,7 @@ def _translate(  # noqa: C901, PLR0912 -- a branch for each kind of node
         case exp.Collate():
             return _expr(node.this)
         case exp.Cast():
-            return _cast(node, place, needed)
+            return _cast(node, place)
         case exp.Div():
             # Of whole numbers the whole part, of others the quotient: DuckDB's // does both.
             return exp.Anonymous(this="pg_div", expressions=[node.this, node.expression])
@@ -205,7 +207,7 @@ def _translate(  # noqa: C901, PLR0912 -- a branch for each kind of node
             node.set("catalog", None)
             return None if node.table or node.this.args.get("quoted") else _bare(node, place)
         case exp.EQ() | exp.NEQ():
-            return _compare_function(node)
+            return _among(node) or _compare_function(node)
         case exp.CurrentTimestamp() | exp.CurrentTimestampLTZ():
             return _literal_time(place.now, "TIMESTAMPTZ")
         case exp.CurrentDate():
@@ -375,7 +377,7 @@ def _operator(node: exp.Operator) -> exp.Expr:
 
 
 def _cast(  # noqa: C901 -- a branch for each type
-    node: exp.Cast, place: Place, needed: set[str]
+    node: exp.Cast, place: Place
 ) -> exp.Expr | None:
     kind = _type_name(node.to)
     inner = node.this
@@ -389,15 +391,13 @@ def _cast(  # noqa: C901 -- a branch for each type
                 return _regclass(inner, place) if isinstance(inner, exp.Literal) else inner
             if isinstance(inner, exp.Literal) and inner.is_string and not inner.name.isdigit():
                 return _regclass(inner, place)
-            needed.add("pg_catalog.pg_class")
-            names = exp.select(exp.column("relname", "k$", quoted=True)).from_(
-                exp.alias_(exp.to_table('"pg_catalog.pg_class"'), "k$", table=True, quoted=True)
-            )
-            oid = _as(inner.copy(), "BIGINT")
-            return exp.Subquery(
-                this=names.where(
-                    exp.EQ(this=exp.column("oid", "k$", quoted=True), expression=oid)
-                ).limit(1)
+            return exp.Case(
+                this=_as(inner, "BIGINT"),
+                ifs=[
+                    exp.If(this=exp.Literal.number(oid), true=exp.Literal.string(name))
+                    for oid, name in place.table_names
+                ],
+                default=_as(inner.copy(), "VARCHAR"),
             )
         case "regtype":
             if isinstance(inner, exp.Literal) and inner.is_string:
@@ -414,12 +414,36 @@ def _cast(  # noqa: C901 -- a branch for each type
             return _as(inner, "UINTEGER")
         case "name" | "bpchar" | "citext" | "char" | "cstring" | "tid":
             return _as(inner, "VARCHAR")
+        case "array" if isinstance(inner, exp.Literal) and inner.name.startswith("{"):
+            return _array(node, inner)
         case "array" if str(node.to.sql()).upper() == "ARRAY<BIT>":
             return _as(inner, "UINTEGER[]")
         case "decimal" if not node.to.expressions:
             return _as(inner, exp.DataType.build("DECIMAL(38, 12)"))
         case _:
             return None
+
+
+def _array(node: exp.Cast, text: exp.Literal) -> exp.Cast:
+    """Return an array that is written in braces."""
+    items = [
+        exp.Null() if item is None else exp.Literal.string(item) for item in split_array(text.name)
+    ]
+    kind = "UINTEGER[]" if node.to.sql().upper() == "ARRAY<BIT>" else node.to.sql("duckdb")
+    return _as(exp.Array(expressions=items), kind)
+
+
+def _among(node: exp.Expr) -> exp.Expr | None:
+    """Write a comparison with the items of an array as a function: DuckDB makes a sub-select of it."""
+    word = exp.Any if isinstance(node, exp.EQ) else exp.All
+    listed = node.args["expression"]
+    if not isinstance(listed, word):
+        return None
+    array = listed.this.unnest()
+    if isinstance(array, exp.Query | exp.Literal):
+        return None
+    found = exp.Anonymous(this="list_contains", expressions=[array, node.this])
+    return found if isinstance(node, exp.EQ) else exp.Not(this=found)
 
 
 def _compare_function(node: exp.Expr) -> exp.Expr | None:
