@@ -9,25 +9,25 @@ from typing import Any, Final
 JOINED: Final = "gold.fct_sale s LEFT JOIN gold.dim_shop p ON s.shop_id = p.shop_id"
 QUESTIONS: Final[tuple[tuple[str, str], ...]] = (
     (
-        "SELECT shop_city, MEASURE(count) AS n, SUM(amount) AS a, AVG(average_weight) AS w "
-        "FROM shop_sales GROUP BY 1 ORDER BY 1",
+        ("SELECT shop_city, MEASURE(count) AS n, SUM(amount) AS a, AVG(average_weight) AS w "
+        "FROM shop_sales GROUP BY 1 ORDER BY 1"),
         f"SELECT p.city, count(*), sum(amount), avg(weight) FROM {JOINED} GROUP BY 1 ORDER BY 1",
     ),
     (
-        "SELECT is_online, DATE_TRUNC('month', sold_at) AS m, MEASURE(count) AS n FROM sales "
-        "GROUP BY 1, 2 ORDER BY 1, 2",
-        "SELECT is_online, date_trunc('month', sold_at), count(*) FROM gold.fct_sale GROUP BY 1, 2 "
-        "ORDER BY 1, 2",
+        ("SELECT is_online, DATE_TRUNC('month', sold_at) AS m, MEASURE(count) AS n FROM sales "
+        "GROUP BY 1, 2 ORDER BY 1, 2"),
+        ("SELECT is_online, date_trunc('month', sold_at), count(*) FROM gold.fct_sale GROUP BY 1, 2 "
+        "ORDER BY 1, 2"),
     ),
     (
         "SELECT sale_id, sold_at, is_online, weight FROM sales ORDER BY sale_id LIMIT 20",
         "SELECT sale_id, sold_at, is_online, weight FROM gold.fct_sale ORDER BY 1 LIMIT 20",
     ),
     (
-        "WITH m AS (SELECT DATE_TRUNC('month', sold_at) AS m, MEASURE(amount) AS a FROM sales "
-        "GROUP BY 1) SELECT m, a, a / SUM(a) OVER () AS share FROM m ORDER BY m",
-        "SELECT m, a, a / sum(a) OVER () FROM (SELECT date_trunc('month', sold_at) AS m, "
-        "sum(amount) AS a FROM gold.fct_sale GROUP BY 1) ORDER BY 1",
+        ("WITH m AS (SELECT DATE_TRUNC('month', sold_at) AS m, MEASURE(amount) AS a FROM sales "
+        "GROUP BY 1) SELECT m, a, a / SUM(a) OVER () AS share FROM m ORDER BY m"),
+        ("SELECT m, a, a / sum(a) OVER () FROM (SELECT date_trunc('month', sold_at) AS m, "
+        "sum(amount) AS a FROM gold.fct_sale GROUP BY 1) ORDER BY 1"),
     ),
     ("SELECT MIN(sold_at), MAX(sold_at) FROM sales", "SELECT min(sold_at), max(sold_at) FROM gold.fct_sale"),
 )  # fmt: skip

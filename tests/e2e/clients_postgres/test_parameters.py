@@ -67,7 +67,8 @@ def test_sqlalchemy_reflects_tables_and_asks_them(wire: WireServer) -> None:
     assert columns["weight"] == "DOUBLE PRECISION"
     assert columns["amount"] == "NUMERIC"
     assert seen.get_pk_constraint("sales")["constrained_columns"] == []
-    assert seen.get_foreign_keys("sales") == seen.get_indexes("sales") == []
+    assert not seen.get_foreign_keys("sales")
+    assert not seen.get_indexes("sales")
     assert seen.get_table_comment("shop_sales") == {"text": "Shop sales"}
     metadata = sa.MetaData()
     metadata.reflect(engine, views=True)

@@ -26,10 +26,14 @@ def test_the_questions_among_them_give_the_right_numbers(wire: WireServer) -> No
     )
     with wire.connect() as db:
         for text in (
-            'SELECT "s"."shop_city" AS "c", SUM("s"."amount") AS "sum:amount:ok" '
-            'FROM "public"."shop_sales" "s" GROUP BY 1 ORDER BY 1',
-            'SELECT "_"."shop_city", "_"."C1" FROM (SELECT "rows"."shop_city" AS "shop_city", '
-            'MEASURE("rows"."amount") AS "C1" FROM (SELECT "shop_city", "amount" FROM '
-            '"public"."shop_sales" "$Table") "rows" GROUP BY "shop_city") "_" ORDER BY 1',
+            (
+                'SELECT "s"."shop_city" AS "c", SUM("s"."amount") AS "sum:amount:ok" '
+                'FROM "public"."shop_sales" "s" GROUP BY 1 ORDER BY 1'
+            ),
+            (
+                'SELECT "_"."shop_city", "_"."C1" FROM (SELECT "rows"."shop_city" AS "shop_city", '
+                'MEASURE("rows"."amount") AS "C1" FROM (SELECT "shop_city", "amount" FROM '
+                '"public"."shop_sales" "$Table") "rows" GROUP BY "shop_city") "_" ORDER BY 1'
+            ),
         ):
             assert db.execute(text.encode()).fetchall() == wire.site.ask(by_hand)

@@ -26,34 +26,48 @@ CASES = {
         f"SELECT p.city FROM {JOINED} GROUP BY 1 HAVING count(*) * 2 > 266",
     ),
     "an outer SUM over inner groups": (
-        "SELECT city, SUM(n), COUNT(*) FROM (SELECT shop_city AS city, is_online, "
-        "MEASURE(count) AS n FROM shop_sales GROUP BY 1, 2) t GROUP BY city",
-        f"SELECT p.city, count(*), count(DISTINCT coalesce(is_online::int, 2)) FROM {JOINED} "
-        "GROUP BY 1",
+        (
+            "SELECT city, SUM(n), COUNT(*) FROM (SELECT shop_city AS city, is_online, "
+            "MEASURE(count) AS n FROM shop_sales GROUP BY 1, 2) t GROUP BY city"
+        ),
+        (
+            f"SELECT p.city, count(*), count(DISTINCT coalesce(is_online::int, 2)) FROM {JOINED} "
+            "GROUP BY 1"
+        ),
     ),
     "a measure over a wrapped projection, at the outer grain": (
-        "SELECT is_online, AVG(average_weight) FROM (SELECT * FROM sales WHERE weight > 10) t "
-        "GROUP BY 1",
+        (
+            "SELECT is_online, AVG(average_weight) FROM (SELECT * FROM sales WHERE weight > 10) t "
+            "GROUP BY 1"
+        ),
         "SELECT is_online, avg(weight) FROM gold.fct_sale WHERE weight > 10 GROUP BY 1",
     ),
     "a renamed column of a wrapped projection that another column is called": (
-        "SELECT online, MEASURE(amount) FROM (SELECT is_online AS online, amount FROM sales) t "
-        "WHERE online IS NOT NULL GROUP BY online",
+        (
+            "SELECT online, MEASURE(amount) FROM (SELECT is_online AS online, amount FROM sales) t "
+            "WHERE online IS NOT NULL GROUP BY online"
+        ),
         "SELECT is_online, sum(amount) FROM gold.fct_sale WHERE is_online IS NOT NULL GROUP BY 1",
     ),
     "a window over a CTE": (
-        "WITH a AS (SELECT DATE_TRUNC('month', sold_at) AS m, MEASURE(count) AS n FROM sales "
-        "GROUP BY 1) SELECT m, SUM(n) OVER (ORDER BY m) FROM a",
-        "SELECT m, sum(n) OVER (ORDER BY m) FROM (SELECT date_trunc('month', sold_at) m, "
-        "count(*) n FROM gold.fct_sale GROUP BY 1)",
+        (
+            "WITH a AS (SELECT DATE_TRUNC('month', sold_at) AS m, MEASURE(count) AS n FROM sales "
+            "GROUP BY 1) SELECT m, SUM(n) OVER (ORDER BY m) FROM a"
+        ),
+        (
+            "SELECT m, sum(n) OVER (ORDER BY m) FROM (SELECT date_trunc('month', sold_at) m, "
+            "count(*) n FROM gold.fct_sale GROUP BY 1)"
+        ),
     ),
     "a window beside a measure": (
         "SELECT shop_city, RANK() OVER (ORDER BY MEASURE(count) DESC) FROM shop_sales GROUP BY 1",
         f"SELECT p.city, rank() OVER (ORDER BY count(*) DESC) FROM {JOINED} GROUP BY 1",
     ),
     "parts of a time that together are a month": (
-        "SELECT EXTRACT(year FROM sold_at), EXTRACT(month FROM sold_at), MEASURE(amount) "
-        "FROM sales GROUP BY 1, 2",
+        (
+            "SELECT EXTRACT(year FROM sold_at), EXTRACT(month FROM sold_at), MEASURE(amount) "
+            "FROM sales GROUP BY 1, 2"
+        ),
         "SELECT year(sold_at), month(sold_at), sum(amount) FROM gold.fct_sale GROUP BY 1, 2",
     ),
     "a month as text": (
@@ -85,21 +99,31 @@ CASES = {
         "SELECT city, 1 FROM gold.dim_shop",
     ),
     "a join of two answers": (
-        "SELECT a.is_online, a.n, b.w FROM (SELECT is_online, MEASURE(count) n FROM sales GROUP BY 1)"
-        " a JOIN (SELECT is_online, MEASURE(amount) w FROM sales GROUP BY 1) b USING (is_online)",
-        "SELECT is_online, count(*), sum(amount) FROM gold.fct_sale WHERE is_online IS NOT NULL "
-        "GROUP BY 1",
+        (
+            "SELECT a.is_online, a.n, b.w FROM (SELECT is_online, MEASURE(count) n FROM sales GROUP BY 1)"
+            " a JOIN (SELECT is_online, MEASURE(amount) w FROM sales GROUP BY 1) b USING (is_online)"
+        ),
+        (
+            "SELECT is_online, count(*), sum(amount) FROM gold.fct_sale WHERE is_online IS NOT NULL "
+            "GROUP BY 1"
+        ),
     ),
     "a join of an answer with a cube's rows": (
-        "SELECT s.city, f.n FROM (SELECT shop_city, MEASURE(count) n FROM shop_sales GROUP BY 1) f "
-        "JOIN shops s ON s.city = f.shop_city",
+        (
+            "SELECT s.city, f.n FROM (SELECT shop_city, MEASURE(count) n FROM shop_sales GROUP BY 1) f "
+            "JOIN shops s ON s.city = f.shop_city"
+        ),
         f"SELECT p.city, count(*) FROM {JOINED} WHERE p.city IS NOT NULL GROUP BY 1",
     ),
     "a union": (
-        "SELECT 'sales' AS k, MEASURE(count) FROM sales UNION ALL SELECT 'shops', MEASURE(count) "
-        "FROM shops",
-        "SELECT 'sales', count(*) FROM gold.fct_sale UNION ALL SELECT 'shops', count(*) "
-        "FROM gold.dim_shop",
+        (
+            "SELECT 'sales' AS k, MEASURE(count) FROM sales UNION ALL SELECT 'shops', MEASURE(count) "
+            "FROM shops"
+        ),
+        (
+            "SELECT 'sales', count(*) FROM gold.fct_sale UNION ALL SELECT 'shops', count(*) "
+            "FROM gold.dim_shop"
+        ),
     ),
     "how many rows a table has": (
         "SELECT COUNT(*) FROM (SELECT sale_id FROM sales) t",
@@ -107,16 +131,20 @@ CASES = {
     ),
     "a condition with a sub-select": (
         "SELECT MEASURE(count) FROM sales WHERE sale_id > (SELECT MAX(sale_id) FROM sales) - 10",
-        "SELECT count(*) FROM gold.fct_sale WHERE sale_id > (SELECT max(sale_id) FROM gold.fct_sale)"
-        " - 10",
+        (
+            "SELECT count(*) FROM gold.fct_sale WHERE sale_id > (SELECT max(sale_id) FROM gold.fct_sale)"
+            " - 10"
+        ),
     ),
     "a condition with IN and a sub-select": (
         "SELECT MEASURE(count) FROM shop_sales WHERE shop_city IN (SELECT city FROM shops)",
         f"SELECT count(*) FROM {JOINED} WHERE p.city IS NOT NULL",
     ),
     "a condition with what can be computed": (
-        "SELECT MEASURE(count) FROM sales WHERE sold_at >= date '2024-02-01' - interval '1 month'"
-        " AND sold_at < DATE_TRUNC('month', timestamp '2024-02-29 10:00:00')",
+        (
+            "SELECT MEASURE(count) FROM sales WHERE sold_at >= date '2024-02-01' - interval '1 month'"
+            " AND sold_at < DATE_TRUNC('month', timestamp '2024-02-29 10:00:00')"
+        ),
         "SELECT count(*) FROM gold.fct_sale WHERE sold_at < '2024-02-01'",
     ),
     "a segment": (
@@ -124,8 +152,10 @@ CASES = {
         "SELECT count(*) FROM gold.fct_sale WHERE weight > 100",
     ),
     "a scalar sub-select among the columns": (
-        "SELECT shop_city, MEASURE(count), (SELECT MEASURE(count) FROM sales) FROM shop_sales "
-        "GROUP BY 1",
+        (
+            "SELECT shop_city, MEASURE(count), (SELECT MEASURE(count) FROM sales) FROM shop_sales "
+            "GROUP BY 1"
+        ),
         f"SELECT p.city, count(*), 400 FROM {JOINED} GROUP BY 1",
     ),
     "columns that an outer SELECT makes out of one row each": (
@@ -141,8 +171,10 @@ CASES = {
         "SELECT 3, -3, 1, 3.5, 2.68",
     ),
     "a quotient of sums is not cut": (
-        "SELECT s / 3 FROM (SELECT SUM(n) AS s FROM (SELECT is_online, MEASURE(count) AS n FROM "
-        "sales GROUP BY 1) t) u",
+        (
+            "SELECT s / 3 FROM (SELECT SUM(n) AS s FROM (SELECT is_online, MEASURE(count) AS n FROM "
+            "sales GROUP BY 1) t) u"
+        ),
         "SELECT 400 / 3",
     ),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,8 @@ from api.postgres.cells import read_numeric, write_numeric
 from api.postgres.encode import encode_copy, encode_rows
 from api.postgres.types import type_of
 
+NEW_YEAR = datetime(2024, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+TEN = NEW_YEAR + timedelta(hours=10, seconds=10)
 VALUES: list[tuple[pa.DataType, list[Any]]] = [
     (pa.int16(), [1, None, -32768]),
     (pa.int32(), [1, None, -(2**31)]),
@@ -29,7 +31,7 @@ VALUES: list[tuple[pa.DataType, list[Any]]] = [
     (pa.float32(), [0.5, None, -2.0]),
     (pa.string(), ["é", None, "", "a\tb"]),
     (pa.date32(), [date(2024, 2, 29), None, date(1, 1, 1)]),
-    (pa.timestamp("us"), [datetime(2024, 1, 1), None, datetime(1999, 12, 31, 23, 59, 59, 500_000)]),
+    (pa.timestamp("us"), [NEW_YEAR, None, NEW_YEAR - timedelta(seconds=0.5)]),
     (pa.timestamp("us", "UTC"), [datetime(2024, 1, 1, tzinfo=UTC), None]),
     (pa.time64("us"), [time(23, 59, 59, 999_999), None, time()]),
     (pa.decimal128(38, 0), [Decimal(10) ** 37, None, Decimal(-20000), Decimal(0)]),
@@ -81,9 +83,7 @@ def test_text_is_written_as_postgresql_writes_it() -> None:
     table = pa.table(
         {
             "float": pa.array([1.0, 1e20, float("inf"), float("-inf"), float("nan")]),
-            "stamp": pa.array(
-                [datetime(2024, 1, 1, 10, 0, 10)] * 4 + [datetime(2024, 1, 1, 10, 0, 10, 500_000)]
-            ),
+            "stamp": pa.array([TEN] * 4 + [TEN + timedelta(seconds=0.5)]),
             "flag": pa.array([True, False, None, True, True]),
             "small": pa.array([Decimal("0.0000001")] * 5, pa.decimal128(20, 7)),
         }

@@ -14,8 +14,8 @@ from tests.unit.api.postgres.conftest import Ask
 
 REFUSED = [
     ("SELECT EXTRACT(dow FROM sold_at), MEASURE(count) FROM sales GROUP BY 1", "0A000"),
-    ("SELECT CASE WHEN shop_city = 'Paris' THEN 1 ELSE 2 END, MEASURE(count) FROM shop_sales "
-     "GROUP BY 1", "0A000"),
+    (("SELECT CASE WHEN shop_city = 'Paris' THEN 1 ELSE 2 END, MEASURE(count) FROM shop_sales "
+     "GROUP BY 1"), "0A000"),
     ("SELECT shop_city, is_online, MEASURE(count) * 2 FROM shop_sales GROUP BY 1", "42803"),
     ("SELECT SUM(weight) FROM sales", "42000"),
     ("SELECT AVG(amount) FROM sales", "42000"),
