@@ -295,7 +295,8 @@ class Session:
         def column_type(node: exp.Expr) -> PgType | None:
             return self.answerer.column_type(node, tree, tables, self.context)
 
-        return Prepared(command, infer_types(tree, given, column_type), tree)
+        types = infer_types(tree, given, column_type) if given or "$" in command.text else ()
+        return Prepared(command, types, tree)
 
     def _check_alive(self, statement: Statement) -> None:
         if self.status == "E" and statement.words[0] not in {
@@ -404,15 +405,16 @@ class Session:
 
     async def _answer(self, portal: Portal, *, describe: bool = False) -> pa.Table:
         prepared, caller, trace = portal.prepared, self._caller(), Trace()
-        tree = prepared.tree
+        tree, command = prepared.tree, prepared.command
         if tree is None:
             raise SqlError("there is no query to answer", sqlstate="XX000")
         values = None if describe else portal.values
 
         def work(cancelled: threading.Event) -> pa.Table:
-            filled = fill_in(tree, prepared.types, values)
+            text = None if prepared.types or command is None else command.text
+            filled = tree if text is not None else fill_in(tree, prepared.types, values)
             return self.answerer.answer(
-                filled, caller, cancelled=cancelled, describe=describe, trace=trace
+                filled, caller, cancelled=cancelled, describe=describe, trace=trace, text=text
             )
 
         return await self.ask(work, trace, self.variables.statement_timeout)

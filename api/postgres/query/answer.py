@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +36,8 @@ MEMORY: Final = "1GB"
 _ATTEMPTS: Final = 3
 _NUMERIC: Final = pa.decimal128(38, 0)
 _DEPTH: Final = 4
+_PLANS: Final = 512
+_LONGEST_KEPT: Final = 4_000
 
 
 @dataclass(slots=True)
@@ -60,6 +63,30 @@ class Caller:
     settings: Mapping[str, str]
 
 
+class PlanBook:
+    """Keeps the plans of statements that ask one question. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, str, int], tuple[Tables, Leaf]] = OrderedDict()
+
+    def find(self, text: str, zone: str, tables: Tables) -> Leaf | None:
+        """Return the plan of a text over these tables."""
+        with self._lock:
+            found = self._kept.get((text, zone, id(tables)))
+        return found[1] if found is not None and found[0] is tables else None
+
+    def keep(self, text: str, zone: str, tables: Tables, leaf: Leaf) -> None:
+        """Keep a plan; short texts only, and not for ever."""
+        if len(text) > _LONGEST_KEPT:
+            return
+        with self._lock:
+            # The tables are kept with the plan: their id stays their own.
+            self._kept[text, zone, id(tables)] = (tables, leaf)
+            while len(self._kept) > _PLANS:
+                self._kept.popitem(last=False)
+
+
 class Answerer:
     """Answers queries over one layer. Safe to use from several threads."""
 
@@ -67,6 +94,7 @@ class Answerer:
         self.layer = layer
         self.types = TypeBook(layer)
         self._book = TableBook()
+        self.plans = PlanBook()
         self._scratch = Scratch(memory_limit=MEMORY, timeout_seconds=timeout_seconds, setup=MACROS)
 
     def close(self) -> None:
@@ -110,16 +138,20 @@ class Answerer:
         cancelled: threading.Event | None = None,
         describe: bool = False,
         trace: Trace | None = None,
+        text: str | None = None,
     ) -> pa.Table:
         """Return the answer to a query whose parameters are filled in; the tree is changed.
 
-        With `describe` the columns are right and there are no rows.
+        With `describe` the columns are right and there are no rows. `text` is what the tree was
+        read from when it has no parameters: its plan is then kept where it asks but one question.
 
         Raises:
             DucatError: it cannot be answered, or was stopped.
         """
         run = _Run(self, caller, cancelled, trace or Trace(), describe=describe)
-        return run.answer(tree)
+        if text is None:
+            return run.answer(tree)
+        return run.answer_text(tree, text)
 
     def explain(self, tree: exp.Query, caller: Caller) -> list[str]:
         """Return how a query would be answered, as lines."""
@@ -148,6 +180,8 @@ class _Run:
     trace: Trace
     describe: bool
     depth: int = 0
+    folded: bool = False
+    """Whether the plan holds values that were computed for it: those of another time differ."""
 
     def plan(self, tree: exp.Query) -> Plan:
         tables = self.answerer.tables(self.caller.context)
@@ -155,8 +189,22 @@ class _Run:
             tree, tables, timezone=self.caller.place.timezone, evaluate=self._evaluate
         )
 
+    def answer_text(self, tree: exp.Query, text: str) -> pa.Table:
+        """Answer a text that may have come before."""
+        tables = self.answerer.tables(self.caller.context)
+        zone = self.caller.place.timezone
+        leaf = self.answerer.plans.find(text, zone, tables)
+        if leaf is not None:
+            return self._load(leaf, exact=False)[0]
+        plan = self.plan(tree.copy())
+        if plan.outer is None and not self.folded:
+            self.answerer.plans.keep(text, zone, tables, plan.leaves[0])
+        return self._answer(plan)
+
     def answer(self, tree: exp.Query) -> pa.Table:
-        plan = self.plan(tree)
+        return self._answer(self.plan(tree))
+
+    def _answer(self, plan: Plan) -> pa.Table:
         if plan.outer is None:
             leaf = plan.leaves[0]
             return self._load(leaf, exact=False)[0]
@@ -205,6 +253,7 @@ class _Run:
         return dataclasses.replace(self.caller.place, find_table=find, table_names=tuple(names))
 
     def _evaluate(self, query: exp.Query) -> pa.Table:
+        self.folded = True
         if self.depth >= _DEPTH:
             raise LimitExceededError("the statement is nested too deeply")
         inner = _Run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -23,6 +24,8 @@ MAXIMUM_TOKENS: Final = 40_000
 MAXIMUM_DEPTH: Final = 60
 MAXIMUM_STATEMENTS: Final = 100
 MAXIMUM_NESTING: Final = 20
+_SHORT: Final = 4_000
+_REMEMBERED: Final = 512
 _OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
 _CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
 _NESTING: Final = frozenset(
@@ -37,7 +40,7 @@ _REWRITTEN: Final = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Statement:
     """One statement of a text: its words in capitals as far as they say what it is, and itself."""
 
@@ -50,7 +53,7 @@ class Statement:
         return tuple(token.text.upper() for token in self.tokens[:4])
 
 
-def split_statements(text: str) -> list[Statement]:
+def split_statements(text: str) -> tuple[Statement, ...]:
     """Return the statements of a text, without empty ones.
 
     Raises:
@@ -59,6 +62,10 @@ def split_statements(text: str) -> list[Statement]:
     """
     if len(text) > MAXIMUM_TEXT:
         raise LimitExceededError(f"a statement has at most {MAXIMUM_TEXT:,} characters")
+    return _split_short(text) if len(text) <= _SHORT else _split(text)
+
+
+def _split(text: str) -> tuple[Statement, ...]:
     try:
         tokens: list[Token] = Postgres().tokenize(text)
     except SqlglotError as invalid:
@@ -77,7 +84,10 @@ def split_statements(text: str) -> list[Statement]:
     _add(found, text, part)
     if len(found) > MAXIMUM_STATEMENTS:
         raise LimitExceededError(f"at most {MAXIMUM_STATEMENTS} statements at once")
-    return found
+    return tuple(found)
+
+
+_split_short = lru_cache(_REMEMBERED)(_split)
 
 
 def _add(found: list[Statement], text: str, part: list[Token]) -> None:
@@ -97,11 +107,17 @@ def _check_depth(tokens: Iterable[Token]) -> None:
 def parse_query(statement: Statement) -> exp.Query:
     """Return the tree of a SELECT, VALUES or set operation; names without quotes in lower case.
 
+    Texts that came before give the tree of before: whoever changes one must copy it.
+
     Raises:
         SqlError: it is not well formed.
         UnsupportedError: it is no query, or the parser left something of it out.
         LimitExceededError: it is nested too deeply.
     """
+    return _parse_short(statement) if len(statement.text) <= _SHORT else _parse(statement)
+
+
+def _parse(statement: Statement) -> exp.Query:
     try:
         parsed = sqlglot.parse(_plain_types(statement), read="postgres")
     except RecursionError as deep:
@@ -118,6 +134,9 @@ def parse_query(statement: Statement) -> exp.Query:
         return normalize_identifiers(tree, dialect="postgres")
     except RecursionError as deep:
         raise LimitExceededError("the statement is nested too deeply") from deep
+
+
+_parse_short = lru_cache(_REMEMBERED)(_parse)
 
 
 def _plain_types(statement: Statement) -> str:
