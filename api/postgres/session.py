@@ -69,6 +69,7 @@ class Prepared:
     types: tuple[PgType, ...] = ()
     tree: exp.Query | None = None
     schema: pa.Schema | None = None
+    text: str | None = None  # what the tree was read from, when it has no parameters
 
 
 @dataclass(slots=True)
@@ -296,7 +297,7 @@ class Session:
             return self.answerer.column_type(node, tree, tables, self.context)
 
         types = infer_types(tree, given, column_type) if given or "$" in command.text else ()
-        return Prepared(command, types, tree)
+        return Prepared(command, types, tree, text=None if types else inner.text)
 
     def _check_alive(self, statement: Statement) -> None:
         if self.status == "E" and statement.words[0] not in {
@@ -405,16 +406,20 @@ class Session:
 
     async def _answer(self, portal: Portal, *, describe: bool = False) -> pa.Table:
         prepared, caller, trace = portal.prepared, self._caller(), Trace()
-        tree, command = prepared.tree, prepared.command
+        tree = prepared.tree
         if tree is None:
             raise SqlError("there is no query to answer", sqlstate="XX000")
         values = None if describe else portal.values
 
         def work(cancelled: threading.Event) -> pa.Table:
-            text = None if prepared.types or command is None else command.text
-            filled = tree if text is not None else fill_in(tree, prepared.types, values)
+            filled = fill_in(tree, prepared.types, values) if prepared.types else tree
             return self.answerer.answer(
-                filled, caller, cancelled=cancelled, describe=describe, trace=trace, text=text
+                filled,
+                caller,
+                cancelled=cancelled,
+                describe=describe,
+                trace=trace,
+                text=prepared.text,
             )
 
         return await self.ask(work, trace, self.variables.statement_timeout)

@@ -140,7 +140,7 @@ class Answerer:
         trace: Trace | None = None,
         text: str | None = None,
     ) -> pa.Table:
-        """Return the answer to a query whose parameters are filled in; the tree is changed.
+        """Return the answer to a query whose parameters are filled in.
 
         With `describe` the columns are right and there are no rows. `text` is what the tree was
         read from when it has no parameters: its plan is then kept where it asks but one question.
@@ -184,9 +184,10 @@ class _Run:
     """Whether the plan holds values that were computed for it: those of another time differ."""
 
     def plan(self, tree: exp.Query) -> Plan:
+        """Plan a query; the tree may be one that others hold too, and stays as it is."""
         tables = self.answerer.tables(self.caller.context)
         return plan_query(
-            tree, tables, timezone=self.caller.place.timezone, evaluate=self._evaluate
+            tree.copy(), tables, timezone=self.caller.place.timezone, evaluate=self._evaluate
         )
 
     def answer_text(self, tree: exp.Query, text: str) -> pa.Table:
@@ -196,7 +197,7 @@ class _Run:
         leaf = self.answerer.plans.find(text, zone, tables)
         if leaf is not None:
             return self._load(leaf, exact=False)[0]
-        plan = self.plan(tree.copy())
+        plan = self.plan(tree)
         if plan.outer is None and not self.folded:
             self.answerer.plans.keep(text, zone, tables, plan.leaves[0])
         return self._answer(plan)
