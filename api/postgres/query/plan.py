@@ -19,7 +19,7 @@ from api.postgres.query.leaf import Check, Leaf, Plan
 from api.postgres.query.split import name_output, split
 from api.postgres.query.tables import Table, Tables
 from semantic.errors import LimitExceededError, QueryError, suggest
-from semantic.query.sql.strict import SHOWN, refuse
+from semantic.query.sql.strict import SHOWN, check_only, refuse
 
 DATABASE: Final = "ducat"
 SCHEMA: Final = "public"
@@ -129,6 +129,7 @@ class _Planner:
         self, select: exp.Select, table: exp.Table, known: Table
     ) -> None:
         """Make a joined table a SELECT of its columns that the join uses: its rows."""
+        _check_joined(select, table)
         alias = table.alias_or_name
         names = {column.name: column for column in known.columns}
         others = [item for item in _sources(select) if item is not table]
@@ -143,6 +144,10 @@ class _Planner:
                 column.table == alias or (not column.table and not self._claims(others, column))
             ):
                 used[column.name] = None
+        for join in select.args.get("joins") or ():
+            for name in join.args.get("using") or ():
+                if name.name in names:
+                    used[name.name] = None
         if any(isinstance(item, exp.Star) for item in select.expressions):
             used |= dict.fromkeys(name for name, item in names.items() if item.kind == "dimension")
         for name in used:
@@ -218,6 +223,17 @@ class _Planner:
         table.set("this", exp.to_identifier(relation, quoted=True))
         if not table.args.get("alias"):
             table.set("alias", exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
+
+
+def _check_joined(select: exp.Select, table: exp.Table) -> None:
+    """Refuse what a table made a SELECT of its used columns would not mean any more."""
+    check_only(table, "this", "db", "catalog", "alias", "joins")
+    alias = table.args.get("alias")
+    if alias is not None:
+        check_only(alias, "this")
+    for join in select.args.get("joins") or ():
+        if str(join.args.get("method") or "").upper() == "NATURAL":
+            raise refuse(join, "NATURAL JOIN is not answered over tables", "write ON or USING")
 
 
 def _with_of(select: exp.Select) -> exp.With | None:

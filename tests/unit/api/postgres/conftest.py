@@ -82,13 +82,14 @@ Ask = Callable[..., pa.Table]
 
 @pytest.fixture(scope="session")
 def ask(answerer: Answerer) -> Ask:
-    def answer(text: str, timezone: str = "UTC", **more: Any) -> pa.Table:
+    def answer(text: str, timezone: str = "UTC", *, kept: bool = False, **more: Any) -> pa.Table:
         place = Place(
             user="ann", database="ducat", process=7, now=datetime.now(UTC), timezone=timezone,
             settings={"search_path": "public"}.get, find_table=lambda _: None,
         )  # fmt: skip
         (statement,) = split_statements(text)
         caller = Caller(SecurityContext("ann"), place, {})
-        return answerer.answer(answerer.parse(statement), caller, **more)
+        tree = answerer.parse(statement)
+        return answerer.answer(tree, caller, text=statement.text if kept else None, **more)
 
     return answer

@@ -115,6 +115,10 @@ CASES = {
         ),
         f"SELECT p.city, count(*) FROM {JOINED} WHERE p.city IS NOT NULL GROUP BY 1",
     ),
+    "a join of tables by USING": (
+        "SELECT count(*) FROM sales a JOIN sales b USING (sale_id)",
+        "SELECT count(*) FROM gold.fct_sale",
+    ),
     "a union": (
         (
             "SELECT 'sales' AS k, MEASURE(count) FROM sales UNION ALL SELECT 'shops', MEASURE(count) "
@@ -232,3 +236,15 @@ def test_the_catalog_lists_what_the_caller_sees(ask: Ask) -> None:
     assert {row["column_name"]: row["data_type"] for row in columns} == {
         "sold_at": "timestamp without time zone", "count": "bigint", "amount": "numeric",
     }  # fmt: skip
+
+
+def test_a_plan_that_was_kept_answers_its_own_text_only(ask: Ask, site: Site) -> None:
+    by_zone = "SELECT DATE_TRUNC('day', sold_at) AS d, MEASURE(count) AS n FROM sales GROUP BY 1"
+    texts = [by_zone, "SELECT MEASURE(count) FROM sales", "SELECT MEASURE(amount) FROM sales"]
+    fresh = {text: values(ask(text)) for text in texts}
+    for _ in range(3):
+        for text in texts:
+            assert rows(values(ask(text, kept=True))) == rows(fresh[text])
+    tokyo = "Asia/Tokyo"
+    assert rows(values(ask(by_zone, tokyo, kept=True))) == rows(values(ask(by_zone, tokyo)))
+    assert rows(values(ask(by_zone, tokyo))) != rows(fresh[by_zone])
