@@ -159,6 +159,12 @@ def _number_tables(tree: exp.Query) -> None:
 
 
 def _check_sources(tree: exp.Query) -> None:
+    for values in tree.find_all(exp.Values):
+        alias, first = values.args.get("alias"), values.expressions[0]
+        if alias is not None and not alias.args.get("columns"):
+            count = len(first.expressions) if isinstance(first, exp.Tuple) else 1
+            names = [exp.to_identifier(f"column{at + 1}") for at in range(count)]
+            alias.set("columns", names)
     for table in tree.find_all(exp.Table):
         call = table.this
         if isinstance(call, exp.Identifier):

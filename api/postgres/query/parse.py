@@ -125,7 +125,8 @@ def _parse(statement: Statement) -> exp.Query:
     except SqlglotError as invalid:
         raise _syntax(invalid, statement.text) from invalid
     tree = parsed[0] if len(parsed) == 1 else None
-    if isinstance(tree, exp.Values | exp.Table):
+    if isinstance(tree, exp.Values):
+        tree.set("alias", exp.TableAlias(this=exp.to_identifier("values")))
         tree = exp.select("*").from_(tree)
     if not isinstance(tree, exp.Query):
         raise UnsupportedError("only queries are answered", suggestion="write SELECT … FROM …")

@@ -14,15 +14,17 @@ measures  the groups of GROUP BY. A group by an expression asks the finer groups
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Final, Literal, TypeVar
 
 from sqlglot import exp
 
 from api.postgres.errors import SqlError
 from api.postgres.query.leaf import Check, Leaf
+from api.postgres.query.plain import is_of_its_rows
 from api.postgres.query.times import find_cut, find_part
 from semantic.catalog.catalog import Catalog
-from semantic.errors import DucatError, QueryError, UnknownMemberError
+from semantic.errors import DucatError, QueryError, UnknownMemberError, UnsupportedError
 from semantic.query.query import MAXIMUM_LIMIT, Order, Query, TimeDimension
 from semantic.query.sql.filters import Filters
 from semantic.query.sql.select import read_limit, read_select
@@ -89,17 +91,17 @@ class _Cut:
         self._scope = Scope(whole, shown, select.args["from_"].this)
         self._columns: dict[Term, str] = {}
         self._groups: dict[str, exp.Expr] = {}
+        self._catalogs = (whole, shown)
+        self._is_finer = False
         self._fixed = False
         self._expand_stars()
         self._name_outputs()
         self._unqualify()
         self._form = self._find_form()
         self._filters = Filters(self._scope)
-        where = select.args.get("where")
-        if where is not None:
-            self._filters.add_where(where.this)
-            select.set("where", None)
-        self._page = self._take_page() if self._form == "rows" else None
+        self._waiting = self._read_where()
+        is_paged = self._form == "rows" and not self._waiting
+        self._page = self._take_page() if is_paged else None
         self._rewrite()
         if not self._columns:
             self._column(self._scope.anchor("dimension"))
@@ -230,6 +232,38 @@ class _Cut:
             suggestion="ask MEASURE(…) of a measure; of a column MIN, MAX and COUNT(DISTINCT …)",
         )
 
+    # Conditions that filters cannot say wait for the answer, where they mean the same there.
+
+    def _read_where(self) -> list[exp.Expr]:
+        where = self.outer.args.get("where")
+        self.outer.set("where", None)
+        waiting: list[exp.Expr] = []
+        for part in _conjuncts(where.this) if where is not None else ():
+            try:
+                Filters(self._scope).add_where(part)
+            except UnsupportedError:
+                if not self._may_wait():
+                    raise
+                waiting.append(part)
+            else:
+                self._filters.add_where(part)
+        return waiting
+
+    def _may_wait(self) -> bool:
+        """Whether a condition chooses the same rows before and after they are grouped.
+
+        Of single rows and of distinct values it does. Of groups it does when what it looks at is a
+        key of theirs, which the check for groups that fall together sees to, and when no measure
+        looks beyond the rows of its own group.
+        """
+        if self._form != "measures":
+            return True
+        calls = [call for call in self._own(self.outer, exp.AggFunc, exp.Anonymous)
+                 if not _is_windowed(call) and _is_aggregate(call)]  # fmt: skip
+        members = [self._scope.read(call).member for call in calls]
+        is_grouped = self.outer.args.get("group") is not None
+        return is_grouped and all(is_of_its_rows(self._catalogs, member) for member in members)
+
     # Paging of single rows is left to the layer: a preview must not read the whole table.
 
     def _take_page(self) -> tuple[tuple[Order, ...], int, int] | None:
@@ -284,14 +318,11 @@ class _Cut:
         outer = self.outer
         for node in self._read_groups():
             self._groups[node.sql()] = self._replace(node.copy())
+        before = len(self._columns)
+        self._waiting = [self._replace(part.copy()) for part in self._waiting]
+        self._is_finer = len(self._columns) > before
         self._fixed = self._form == "measures"
-        order = outer.args.get("order")
-        aliases = {item.alias for item in outer.expressions}
-        for item in order.expressions if order is not None else ():
-            node = item.this.unnest()
-            is_alias = isinstance(node, exp.Column) and node.name in aliases
-            if not is_alias and not isinstance(node, exp.Literal):
-                item.set("this", self._replace(node))
+        self._rewrite_order()
         for item in outer.expressions:
             item.set("this", self._replace(item.this))
         for part in ("having", "qualify", "distinct"):
@@ -299,10 +330,21 @@ class _Cut:
             if value is not None:
                 for child in list(value.iter_expressions()):
                     child.replace(self._replace(child))
+        if self._waiting:
+            outer.set("where", exp.Where(this=exp.and_(*self._waiting)))
         if self._form == "measures":
             self._drop_groups()
         elif outer.args.get("group") is not None:
             outer.args["group"].set("expressions", list(self._groups.values()))
+
+    def _rewrite_order(self) -> None:
+        order = self.outer.args.get("order")
+        aliases = {item.alias for item in self.outer.expressions}
+        for item in order.expressions if order is not None else ():
+            node = item.this.unnest()
+            is_alias = isinstance(node, exp.Column) and node.name in aliases
+            if not is_alias and not isinstance(node, exp.Literal):
+                item.set("this", self._replace(node))
 
     def _read_groups(self) -> list[exp.Expr]:
         group = self.outer.args.get("group")
@@ -324,18 +366,19 @@ class _Cut:
         having = outer.args.get("having")
         if having is not None:
             outer.set("having", None)
-            outer.set("where", exp.Where(this=having.this))
+            outer.where(having.this, copy=False)
         computed = [text for text, made in self._groups.items() if not isinstance(made, exp.Column)]
-        if not computed:
+        if not computed and not self._is_finer:
             return
         merged = (
             exp.select(exp.Literal.number(1))
             .from_(exp.to_table(self._name, quoted=True))
             .group_by(*[made.copy() for made in self._groups.values()])
+            .where(*[part.copy() for part in self._waiting])
             .having(exp.GT(this=exp.Count(this=exp.Star()), expression=exp.Literal.number(1)))
         )
         count = exp.select(exp.Count(this=exp.Star())).from_(merged.subquery("merged"))
-        self.checks.append(Check(count, ", ".join(computed)))
+        self.checks.append(Check(count, ", ".join(computed or self._groups)))
 
     def _replace(self, node: exp.Expr) -> exp.Expr:
         """Return the node over the columns of the answer; changes the node's children in place."""
@@ -387,6 +430,15 @@ class _Cut:
     def _column(self, term: Term) -> exp.Column:
         name = self._columns.setdefault(term, f"c{len(self._columns)}$")
         return exp.column(name, quoted=True)
+
+
+def _conjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
+    node = node.unnest()
+    if not isinstance(node, exp.And):
+        yield node
+        return
+    for part in node.flatten():
+        yield from _conjuncts(part)
 
 
 def _inside_from(node: exp.Expr) -> bool:

@@ -119,6 +119,32 @@ CASES = {
         "SELECT count(*) FROM sales a JOIN sales b USING (sale_id)",
         "SELECT count(*) FROM gold.fct_sale",
     ),
+    "a condition that filters cannot say, on a group": (
+        "SELECT shop_city, MEASURE(amount) FROM shop_sales WHERE shop_city LIKE 'P%' GROUP BY 1",
+        f"SELECT p.city, sum(amount) FROM {JOINED} WHERE p.city LIKE 'P%' GROUP BY 1",
+    ),
+    "conditions that filters cannot say, with one that they can": (
+        "SELECT lower(shop_city), COUNT(*) FROM shop_sales WHERE lower(shop_city) = 'paris' "
+        "AND weight > 50 GROUP BY lower(shop_city) HAVING COUNT(*) > 1",
+        f"SELECT lower(p.city), count(*) FROM {JOINED} WHERE p.city = 'Paris' AND weight > 50 "
+        "GROUP BY 1",
+    ),
+    "a condition that filters cannot say, on rows": (
+        "SELECT sale_id FROM sales WHERE sale_id % 100 = 7 ORDER BY 1 DESC LIMIT 2",
+        "SELECT sale_id FROM gold.fct_sale WHERE sale_id IN (307, 207)",
+    ),
+    "a condition that filters cannot say, on distinct values": (
+        "SELECT DISTINCT is_online FROM sales WHERE sale_id % 2 = 1",
+        "SELECT DISTINCT is_online FROM gold.fct_sale WHERE sale_id % 2 = 1",
+    ),
+    "the greatest value of some rows": (
+        "SELECT MAX(sold_at) FROM sales WHERE sale_id % 2 = 1",
+        "SELECT max(sold_at) FROM gold.fct_sale WHERE sale_id % 2 = 1",
+    ),
+    "values": (
+        "SELECT column2 FROM (VALUES (1, 'a'), (2, 'b')) t WHERE column1 = 2",
+        "SELECT 'b'",
+    ),
     "a union": (
         (
             "SELECT 'sales' AS k, MEASURE(count) FROM sales UNION ALL SELECT 'shops', MEASURE(count) "

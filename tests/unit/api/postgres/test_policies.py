@@ -87,11 +87,13 @@ def test_hidden_and_absent_are_refused_in_the_same_words(guarded: WireServer) ->
 
 def test_one_callers_plan_gives_another_its_own_rows(guarded: WireServer) -> None:
     text = b"SELECT MEASURE(count) FROM guarded"
-    with connect(guarded, "tellers", shops=["1"]) as one:
-        with connect(guarded, "tellers", shops=["2", "3"]) as two:
-            for _ in range(3):
-                assert one.execute(text).fetchone() == (134,)
-                assert two.execute(text).fetchone() == (266,)
+    with (
+        connect(guarded, "tellers", shops=["1"]) as one,
+        connect(guarded, "tellers", shops=["2", "3"]) as two,
+    ):
+        for _ in range(3):
+            assert one.execute(text).fetchone() == (134,)
+            assert two.execute(text).fetchone() == (266,)
     with connect(guarded) as nobody:
         with pytest.raises(psycopg.Error):
             nobody.execute(text)
