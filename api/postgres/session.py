@@ -12,7 +12,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final, Protocol, TypeVar, assert_never
+from typing import Final, TypeVar, assert_never
 
 import pyarrow as pa
 from sqlglot import exp
@@ -20,6 +20,14 @@ from sqlglot import exp
 from api.postgres.commands import Command, read_command
 from api.postgres.encode import encode_copy, encode_copy_text, encode_rows
 from api.postgres.errors import SqlError, describe_error
+from api.postgres.portals import (
+    Ask,
+    Portal,
+    Prepared,
+    aborted,
+    check_no_parameters,
+    choose_formats,
+)
 from api.postgres.protocol import wire
 from api.postgres.protocol.connection import Connection
 from api.postgres.protocol.messages import (
@@ -39,7 +47,7 @@ from api.postgres.protocol.messages import (
 )
 from api.postgres.query.answer import Answerer, Caller, Trace
 from api.postgres.query.functions import Place
-from api.postgres.query.parameters import Value, fill_in, infer_types, read_value
+from api.postgres.query.parameters import fill_in, infer_types, read_value
 from api.postgres.query.parse import Statement, split_statements
 from api.postgres.results import conform, describe_fields
 from api.postgres.types import PgType
@@ -50,40 +58,6 @@ T = TypeVar("T")
 MOST_STATEMENTS: Final = 1000
 MOST_PORTALS: Final = 200
 _TEXT: Final = pa.schema([("QUERY PLAN", pa.string())])
-
-
-class Ask(Protocol):
-    """Runs work in the pool, recorded and cancellable."""
-
-    def __call__(
-        self, work: Callable[[threading.Event], T], trace: Trace, seconds: float
-    ) -> Awaitable[T]:
-        """Return what the work returns; at most `seconds`, when they are not 0."""
-
-
-@dataclass(slots=True)
-class Prepared:
-    """A statement that was read. `schema` is what it was described with, once it was."""
-
-    command: Command | None  # None: an empty statement
-    types: tuple[PgType, ...] = ()
-    tree: exp.Query | None = None
-    schema: pa.Schema | None = None
-    text: str | None = None  # what the tree was read from, when it has no parameters
-
-
-@dataclass(slots=True)
-class Portal:
-    """A statement with values. `table` is its answer once it was computed."""
-
-    prepared: Prepared
-    values: tuple[Value, ...] = ()
-    formats: tuple[int, ...] = ()
-    table: pa.Table | None = None
-    place: int = 0
-    held: bool = False
-    is_cursor: bool = False
-    started: bool = False
 
 
 @dataclass(slots=True)
@@ -142,7 +116,7 @@ class Session:
             for statement in statements:
                 self._check_alive(statement)
                 prepared = self._prepare(statement, ())
-                _check_no_parameters(prepared)
+                check_no_parameters(prepared)
                 await self._run_simple(Portal(prepared))
         except Exception as failure:  # noqa: BLE001 -- the boundary of a statement: all is answered
             await self._fail(failure)
@@ -160,7 +134,7 @@ class Session:
             return
         tag = await self._start(portal)
         if portal.table is not None:
-            formats = self._formats(portal, portal.table)
+            formats = choose_formats(portal, portal.table)
             await self.send(wire.describe_row(describe_fields(portal.table.schema), formats))
             await self._send_rows(portal.table, formats)
         await self.send(wire.complete(tag))
@@ -240,7 +214,7 @@ class Session:
             if table is None:
                 await self.send(wire.NO_DATA)
                 return
-            formats = self._formats(portal, table)
+            formats = choose_formats(portal, table)
             await self.send(wire.describe_row(describe_fields(table.schema), formats))
             return
         prepared = self._statement(message.name)
@@ -271,7 +245,7 @@ class Session:
             return
         rows = table.slice(portal.place, message.limit or None)
         portal.place += rows.num_rows
-        await self._send_rows(rows, self._formats(portal, table))
+        await self._send_rows(rows, choose_formats(portal, table))
         if message.limit and rows.num_rows == message.limit:
             await self.send(wire.SUSPENDED)
             return
@@ -303,11 +277,11 @@ class Session:
         if self.status == "E" and statement.words[0] not in {
             "ROLLBACK", "ABORT", "COMMIT", "END",
         }:  # fmt: skip
-            raise _aborted()
+            raise aborted()
 
     def _check_command(self, command: Command) -> None:
         if self.status == "E" and command.kind not in {"rollback", "commit", "rollback_to"}:
-            raise _aborted()
+            raise aborted()
 
     def _statement(self, name: str) -> Prepared:
         found = self.statements.get(name)
@@ -324,17 +298,6 @@ class Session:
     def _drop_portals(self) -> None:
         for name in [name for name, portal in self.portals.items() if not portal.held]:
             del self.portals[name]
-
-    def _formats(self, portal: Portal, table: pa.Table) -> list[int]:
-        count, given = table.num_columns, portal.formats
-        if len(given) not in {0, 1, count}:
-            raise SqlError(
-                f"bind message has {len(given)} result formats but query has {count} columns",
-                sqlstate="08P01",
-            )
-        if not given:
-            return [0] * count
-        return list(given) if len(given) == count else list(given) * count
 
     async def _send_rows(self, table: pa.Table, formats: list[int]) -> None:
         if table.num_columns == 0:
@@ -635,15 +598,3 @@ class Session:
                 await self.send(part)
         await self.send(wire.COPY_DONE)
         await self.send(wire.complete(f"COPY {table.num_rows}"))
-
-
-def _check_no_parameters(prepared: Prepared) -> None:
-    if prepared.types:
-        raise SqlError("there is no parameter $1", sqlstate="42P02")
-
-
-def _aborted() -> SqlError:
-    return SqlError(
-        "current transaction is aborted, commands ignored until end of transaction block",
-        sqlstate="25P02",
-    )

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Final
+
 from semantic.catalog.catalog import Catalog, Expression, Measure, MemberReference
+
+_TYPES: Final = frozenset(
+    {"count", "count_distinct", "count_distinct_approx", "sum", "avg", "min", "max", "number"}
+)
+_HARMLESS: Final = frozenset(
+    {"cube", "name", "type", "sql", "title", "short_title", "description", "public", "filters",
+     "format", "currency", "drill_members", "drill_filters", "mask", "aliases", "meta", "span"}
+)  # fmt: skip
 
 
 def is_of_its_rows(catalogs: tuple[Catalog, Catalog], member: str) -> bool:
@@ -36,8 +47,12 @@ def _check(whole: Catalog, owner: str, name: str, seen: frozenset[tuple[str, str
 
 
 def _is_plain(measure: Measure) -> bool:
-    is_single = measure.multi_stage is None and measure.rolling_window is None
-    known = measure.type in {
-        "count", "count_distinct", "count_distinct_approx", "sum", "avg", "min", "max", "number",
-    }  # fmt: skip
-    return is_single and known and (measure.sql is None or isinstance(measure.sql, Expression))
+    is_known = measure.type in _TYPES and (
+        measure.sql is None or isinstance(measure.sql, Expression)
+    )
+    # Whatever else a measure may be (a stage, a window, a balance, a conversion) is not plain.
+    return is_known and all(
+        getattr(measure, field.name) == field.default
+        for field in dataclasses.fields(measure)
+        if field.name not in _HARMLESS
+    )

@@ -124,10 +124,14 @@ CASES = {
         f"SELECT p.city, sum(amount) FROM {JOINED} WHERE p.city LIKE 'P%' GROUP BY 1",
     ),
     "conditions that filters cannot say, with one that they can": (
-        "SELECT lower(shop_city), COUNT(*) FROM shop_sales WHERE lower(shop_city) = 'paris' "
-        "AND weight > 50 GROUP BY lower(shop_city) HAVING COUNT(*) > 1",
-        f"SELECT lower(p.city), count(*) FROM {JOINED} WHERE p.city = 'Paris' AND weight > 50 "
-        "GROUP BY 1",
+        (
+            "SELECT lower(shop_city), COUNT(*) FROM shop_sales WHERE lower(shop_city) = 'paris' "
+            "AND weight > 50 GROUP BY lower(shop_city) HAVING COUNT(*) > 1"
+        ),
+        (
+            f"SELECT lower(p.city), count(*) FROM {JOINED} WHERE p.city = 'Paris' AND weight > 50 "
+            "GROUP BY 1"
+        ),
     ),
     "a condition that filters cannot say, on rows": (
         "SELECT sale_id FROM sales WHERE sale_id % 100 = 7 ORDER BY 1 DESC LIMIT 2",
