@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from api.postgres.errors import SqlError
 from api.postgres.protocol.wire import Field
 from api.postgres.types import type_of
+from api.postgres.variables import Variables
 
 
 def describe_fields(schema: pa.Schema) -> list[Field]:
@@ -43,3 +44,19 @@ def conform(table: pa.Table, schema: pa.Schema | None) -> pa.Table:
                 suggestion="prepare the statement again, or cast the column to numeric",
             ) from unfit
     return pa.Table.from_arrays(columns, names=table.schema.names)
+
+
+def show_setting(variables: Variables, name: str) -> pa.Table:
+    """Return what SHOW answers: one value, or all of them."""
+    if name.lower() == "all":
+        items = sorted(variables.all().items())
+        return pa.table(
+            {
+                "name": [item[0] for item in items],
+                "setting": [item[1] for item in items],
+                "description": [""] * len(items),
+            }
+        )
+    key = variables.key_of(name)
+    shown = {"timezone": "TimeZone", "datestyle": "DateStyle"}.get(key, key)
+    return pa.table({shown: pa.array([variables.show(name)], pa.string())})

@@ -12,9 +12,10 @@ import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final, TypeVar, assert_never
+from typing import Final, assert_never
 
 import pyarrow as pa
+import structlog
 from sqlglot import exp
 
 from api.postgres.commands import Command, read_command
@@ -49,12 +50,13 @@ from api.postgres.query.answer import Answerer, Caller, Trace
 from api.postgres.query.functions import Place
 from api.postgres.query.parameters import fill_in, infer_types, read_value
 from api.postgres.query.parse import Statement, split_statements
-from api.postgres.results import conform, describe_fields
+from api.postgres.results import conform, describe_fields, show_setting
 from api.postgres.types import PgType
 from api.postgres.variables import Variables
+from semantic.errors import DucatError
 from semantic.query.context import SecurityContext
 
-T = TypeVar("T")
+log = structlog.stdlib.get_logger("ducat.postgres")
 MOST_STATEMENTS: Final = 1000
 MOST_PORTALS: Final = 200
 _TEXT: Final = pa.schema([("QUERY PLAN", pa.string())])
@@ -102,6 +104,8 @@ class Session:
         await self.flush()
 
     async def _fail(self, failure: BaseException) -> None:
+        if not isinstance(failure, DucatError):
+            log.error("a statement failed", user=self.user, exc_info=failure)
         if self.status == "T":
             self.status = "E"
         await self.send(wire.report_error(describe_error(failure)))
@@ -335,7 +339,7 @@ class Session:
             case "explain":
                 portal.table = await self._explain(portal)
             case "show":
-                portal.table = self._show(command.name)
+                portal.table = show_setting(self.variables, command.name)
             case "fetch" if command.tag == "FETCH":
                 cursor = self._cursor(command.name)
                 table = await self._table(cursor)
@@ -360,7 +364,7 @@ class Session:
             case "explain":
                 return _TEXT
             case "show":
-                return self._show(command.name).schema
+                return show_setting(self.variables, command.name).schema
             case "fetch" if command.tag == "FETCH":
                 table = await self._table(self._cursor(command.name))
                 return None if table is None else table.schema
@@ -411,20 +415,6 @@ class Session:
         )
         return Caller(self.context, place, dict(self.variables.all()))
 
-    def _show(self, name: str) -> pa.Table:
-        if name.lower() == "all":
-            items = sorted(self.variables.all().items())
-            return pa.table(
-                {
-                    "name": [item[0] for item in items],
-                    "setting": [item[1] for item in items],
-                    "description": [""] * len(items),
-                }
-            )
-        key = self.variables.key_of(name)
-        shown = {"timezone": "TimeZone", "datestyle": "DateStyle"}.get(key, key)
-        return pa.table({shown: pa.array([self.variables.show(name)], pa.string())})
-
     def _cursor(self, name: str) -> Portal:
         found = self.portals.get(name)
         if found is None:
@@ -446,7 +436,7 @@ class Session:
                 self.variables.reset(command.name)
                 await self.report()
             case "show":
-                portal.table = self._show(command.name)
+                portal.table = show_setting(self.variables, command.name)
             case "discard":
                 await self._discard(command)
             case "deallocate":

@@ -15,6 +15,8 @@ BROAD_EXCEPTS_ALLOWED = {
     "api/asgi.py": "the outermost boundary of the server: every failure becomes an answer",
     "api/cli.py": "the outermost boundary of the command line",
     "api/mcp/server.py": "the outermost boundary of a tool: an agent gets an answer, the log the defect",
+    "api/postgres/server.py": "the outermost boundary of a connection: a defect ends it alone",
+    "api/postgres/session.py": "the boundary of a statement: whatever fails is its answer",
     "api/rest/live.py": "the boundary of one message: whatever fails is its answer, the rest goes on",
     "api/reload.py": "the outermost boundary of a thread: the old model stays in service",
 }

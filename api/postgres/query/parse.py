@@ -124,6 +124,9 @@ def _parse(statement: Statement) -> exp.Query:
         raise LimitExceededError("the statement is nested too deeply") from deep
     except SqlglotError as invalid:
         raise _syntax(invalid, statement.text) from invalid
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as defect:
+        # The parser's own, on text that is hardly SQL.
+        raise SqlError("syntax error: the statement cannot be read", sqlstate="42601") from defect
     tree = parsed[0] if len(parsed) == 1 else None
     if isinstance(tree, exp.Values):
         tree.set("alias", exp.TableAlias(this=exp.to_identifier("values")))

@@ -100,7 +100,7 @@ def test_several_statements_in_one_text_are_answered_in_order(db: Connection) ->
         found.append(cursor.fetchall())
     assert found == [[(1,)], [("a;b",)], [(3,)]]
     with pytest.raises(errors.SyntaxError):
-        db.execute("SELECT 1; SELEKT 2; SELECT 3")
+        db.execute("SELECT 1; NONSENSE 2; SELECT 3")
     assert db.execute("").statusmessage is None
 
 
