@@ -36,6 +36,7 @@ _GROUPS: Final = r"must appear in the GROUP BY|cannot contain aggregates|aggrega
 _STATES: Final[tuple[tuple[str, str], ...]] = (
     (_COLUMN, "42703"),
     (r"Table with name|Table .* does not exist", "42P01"),
+    (r"Type with name", "42704"),
     (_FUNCTION, "42883"),
     (r"Ambiguous reference", "42702"),
     (_GROUPS, "42803"),

@@ -39,6 +39,7 @@ REFUSED = [
     ("SELECT 1.5 / 0", "22012"),
     ("SELECT 'x'::int", "22P02"),
     ("SELECT nope(1)", "42883"),
+    ("SELECT weight::nope FROM sales", "42704"),
     ("SELECT a FROM (SELECT 1 AS b) t", "42703"),
     ("SELECT * FROM read_csv('/etc/passwd')", "42883"),
     ("SELECT * FROM read_text('/etc/passwd')", "42883"),
