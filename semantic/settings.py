@@ -111,9 +111,7 @@ class Settings(BaseSettings):
     postgres_port: int | None = Field(
         None, ge=0, le=65535, description="port of the Postgres wire; 0 takes a free one; none: off"
     )
-    postgres_host: str = Field(
-        "127.0.0.1", description="address that the Postgres wire listens on"
-    )
+    postgres_host: str = Field("127.0.0.1", description="address that the Postgres wire listens on")
     postgres_tls_cert: Path | None = Field(
         None, description="certificate of the Postgres wire, PEM; with it clients may ask for TLS"
     )

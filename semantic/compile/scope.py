@@ -8,7 +8,8 @@ facts are joined to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import assert_never
 
 from semantic.catalog.catalog import (
@@ -37,10 +38,7 @@ from semantic.compile.writer import Placed, Writer
 from semantic.errors import InternalError, UnsupportedError
 from semantic.plan.lineage import find_fill, find_item, is_computed
 from semantic.plan.nodes import Attachment, GroupKey, Rows, Shift, Step
-from semantic.query.bound import (
-    DimensionUse,
-    Use,
-)
+from semantic.query.bound import Condition, DimensionUse, Use
 from semantic.spec.intervals import parse_interval
 
 RenderMeasure = Callable[[Measure], str]
@@ -50,7 +48,7 @@ Place = Callable[[Attachment], Placed]
 class Scope:
     """Writes members over `rows`. `place` writes the relation of an attachment."""
 
-    __slots__ = ("_aliases", "_calendar", "_place", "_rows", "_source", "writer")
+    __slots__ = ("_aliases", "_calendar", "_is_real", "_place", "_rows", "_source", "writer")
 
     def __init__(self, writer: Writer, rows: Rows, place: Place) -> None:
         self.writer = writer
@@ -58,6 +56,7 @@ class Scope:
         self._place = place
         self._aliases: dict[tuple[str, str], tuple[str, Placed]] = {}
         self._calendar: list[Shift] = []  # shifts of calendars, while a join is written
+        self._is_real = False  # whether masks and shifts are left out
         self._source = ""  # the cube whose rows were written last
 
     # -- rows --------------------------------------------------------------------------------
@@ -82,10 +81,20 @@ class Scope:
 
     def where(self) -> str:
         """Return WHERE, or nothing."""
-        if not self._rows.conditions:
-            return ""
         conditions = self.conditions()
-        return " WHERE " + " AND ".join(conditions.render(part) for part in self._rows.conditions)
+        parts = [conditions.render(part) for part in self._rows.conditions]
+        with self._real():
+            parts += [conditions.render(part) for part in self._rows.guards]
+        return " WHERE " + " AND ".join(parts) if parts else ""
+
+    @contextmanager
+    def _real(self) -> Iterator[None]:
+        """Write members as they are: a policy filters rows by what is there, unmasked, unshifted."""
+        before, self._is_real = self._is_real, True
+        try:
+            yield
+        finally:
+            self._is_real = before
 
     def conditions(self) -> Conditions:
         """Return what writes conditions over these rows."""
@@ -207,6 +216,8 @@ class Scope:
         return self._shifted(dimension, local)
 
     def _shifts(self, dimension: Dimension) -> list[Shift]:
+        if self._is_real:
+            return []
         return [
             shift
             for shift in self._rows.shifts
@@ -216,23 +227,19 @@ class Scope:
     def dimension(self, dimension: Dimension) -> str:
         """Return a dimension's SQL, masked when it has to be; times as they are stored."""
         name = (dimension.cube, dimension.name)
-        if name not in self.writer.masks:
+        if self._is_real or name not in self.writer.masks:
             return self._stored(dimension)
         mask = self.mask(dimension)
         unless = self.writer.masks[name]
         if unless is None:
             return mask
-        holds = Conditions(self.writer, self._bare, self.segment).render(unless)
+        with self._real():
+            holds = self.conditions().render(unless)
         return f"(CASE WHEN {holds} THEN {self._stored(dimension)} ELSE {mask} END)"
 
     def identity(self, dimension: Dimension) -> str:
         """Return a primary key as it is, masked or not: it tells rows apart and is never shown."""
         return self._stored(dimension)
-
-    def _bare(self, use: Use) -> Operand:
-        if isinstance(use, DimensionUse):
-            return Operand(self._stored(use.dimension), use.dimension.type)
-        raise InternalError("a measure among the conditions of a mask")
 
     def mask(self, item: Dimension | Measure) -> str:
         """Return what stands for a masked member."""
@@ -321,10 +328,8 @@ class Scope:
                     parts.append(self._member(part, measure))
                 case CubeSource():
                     parts.append(self._subselect(part.cube))
-                case FilterParameter():
-                    parts.append(write_filter_parameter(self, part, self._rows.conditions))
-                case FilterGroup():
-                    parts.append(write_filter_group(self, part, self._rows.conditions))
+                case FilterParameter() | FilterGroup():
+                    parts.append(self._filtered(part))
                 case LocalTime():
                     inner = f"({self.expression(part.expression, measure)})"
                     local = self.writer.dialect.local_time(inner, self.writer.timezone)
@@ -334,6 +339,20 @@ class Scope:
                 case _ as unreachable:
                     assert_never(unreachable)
         return "".join(parts)
+
+    def _filtered(self, part: FilterParameter | FilterGroup) -> str:
+        """Return what the conditions on rows say about the members that the part names."""
+
+        def write(conditions: tuple[Condition, ...]) -> str:
+            if isinstance(part, FilterGroup):
+                return write_filter_group(self, part, conditions)
+            return write_filter_parameter(self, part, conditions)
+
+        text = write(self._rows.conditions)
+        if not self._rows.guards:
+            return text
+        with self._real():
+            return f"({text} AND {write(self._rows.guards)})"
 
     def _subselect(self, cube: str) -> str:
         item = self.writer.catalog.cubes[cube]

@@ -23,6 +23,7 @@ from semantic.query.bound import (
     Compares,
     Condition,
     DimensionUse,
+    Guard,
     InSegment,
     IsNull,
     Matches,
@@ -52,7 +53,7 @@ _ENDS: Final = {
 _KNOWN: Final = frozenset(
     {
         "query", "catalog", "columns", "rows", "groups", "ranges", "order", "limit", "defaulted",
-        "offset", "timezone", "now", "ungrouped", "joins", "masks", "guards", "apart",
+        "offset", "timezone", "now", "ungrouped", "joins", "masks", "guards", "inner", "apart",
     }
 )  # fmt: skip
 
@@ -190,7 +191,8 @@ class Tracer:
                 name: None if item is None else self._constant(item)
                 for name, item in bound.masks.items()
             },
-            guards=tuple(map(self._constant, bound.guards)),
+            guards=tuple(map(self._guard, bound.guards)),
+            inner={name: tuple(map(self._guard, found)) for name, found in bound.inner.items()},
             apart=tuple(map(self._constant, bound.apart)),
             limit=bound.limit if query.limit is None else self._number(bound.limit, query.limit),
             offset=self._number(bound.offset, query.offset),
@@ -283,6 +285,9 @@ class Tracer:
 
     def _constant(self, condition: Condition) -> Condition:
         return change_values(condition, self._fixed)
+
+    def _guard(self, guard: Guard) -> Guard:
+        return Guard(self._constant(guard.condition), guard.cubes)
 
     def _fixed(self, value: Parameter) -> Parameter:
         return make_traced(value, self._trace, CONSTANT)

@@ -77,7 +77,7 @@ def _root_frame(bound: BoundQuery) -> Frame:
         for column in bound.grouping
         if isinstance(column.use, DimensionUse)
     )
-    return Frame(keys, ranges, bound.rows[dated:])
+    return Frame(keys, ranges, bound.rows[dated:], guards=bound.guards)
 
 
 def _measure_uses(bound: BoundQuery) -> Iterator[MeasureUse]:

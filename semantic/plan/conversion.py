@@ -54,12 +54,13 @@ def plan_conversions(
     counted = _measure_of(catalog, base)
     keys = unique_keys([*frame.keys, *(key_of(catalog, item) for item in _compared(base))])
     # Conditions that are about other facts of the query only were told apart with its own keys.
-    held = finder.find(counted, frame)[1].conditions
+    held = finder.find(counted, frame)[1]
     inner = Frame(
         keys,
-        tuple(item for item in frame.ranges if item in held),
-        tuple(item for item in frame.conditions if item in held),
+        tuple(item for item in frame.ranges if item in held.conditions),
+        tuple(item for item in frame.conditions if item in held.conditions),
         frame.shifts,
+        tuple(item for item in frame.guards if item.condition in held.guards),
     )
     _, events = finder.find(counted, inner)
     _check_events(catalog, measure, base, events)

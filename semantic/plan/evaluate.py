@@ -9,6 +9,7 @@ Inner stages are evaluations of the same kind with another frame, so everything 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -312,10 +313,14 @@ class Evaluator:
             inner = Frame(keys)
             if dimension.propagate_filters:
                 inner = without_made_of(self._catalog, frame, dimension).with_keys(keys)
+            # The rows that it reads are its own: so are the policies' conditions on them.
+            own = self._bound.inner.get((dimension.cube, dimension.name), ())
+            added = tuple(guard for guard in own if guard not in inner.guards)
+            inner = dataclasses.replace(inner, guards=(*inner.guards, *added))
             return Attachment(dimension, self.evaluate(inner, below), keys, dimension.cube)
         include = dimension.multi_stage.include if dimension.multi_stage is not None else ()
         plain = [key for key in frame.keys if not computed_below(self._catalog, key.dimension)]
-        added = [
+        included = [
             GroupKey(
                 self._catalog.cubes[item.cube].dimensions[item.member],
                 item.path or (item.cube,),
@@ -323,9 +328,9 @@ class Evaluator:
             )
             for item in include
         ]
-        keys = unique_keys([*plain, *added])
+        keys = unique_keys([*plain, *included])
         conditions = without_computed(self._catalog, frame.conditions)
-        inner = Frame(keys, frame.ranges, conditions)
+        inner = Frame(keys, frame.ranges, conditions, guards=frame.guards)
         return Attachment(dimension, self.evaluate(inner, below), keys, None)
 
 

@@ -207,8 +207,9 @@ def _describe_rows(rows: Rows) -> list[str]:
         item = attachment.dimension
         lines.append(f"{INDENT}with {item.cube}.{item.name}, computed from measures")
         lines += _indent(_describe(attachment.relation), 2)
-    if rows.conditions:
-        lines.append(f"{INDENT}that pass {len(rows.conditions)} condition(s)")
+    if rows.conditions or rows.guards:
+        count = len(rows.conditions) + len(rows.guards)
+        lines.append(f"{INDENT}that pass {count} condition(s)")
     for shift in rows.shifts:
         lines.append(f"{INDENT}{shift.cube}.{shift.member} moved by {shift.interval or 'calendar'}")
     return lines

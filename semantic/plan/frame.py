@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from semantic.plan.nodes import GroupKey, Shift
-from semantic.query.bound import Condition, DimensionUse, SegmentUse, Use, Within
+from semantic.query.bound import Condition, DimensionUse, Guard, SegmentUse, Use, Within
 from semantic.query.conditions import uses_of
 
 
@@ -16,18 +16,25 @@ class Frame:
     """The groups, the conditions on rows and the shifts of time of one evaluation.
 
     `ranges` are the date ranges of the query's time dimensions; rolling windows stand in their
-    place. `conditions` are all the others.
+    place. `conditions` are all the others. `guards` are those of access policies: no stage lifts or
+    shifts them.
     """
 
     keys: tuple[GroupKey, ...]
     ranges: tuple[Within, ...] = ()
     conditions: tuple[Condition, ...] = ()
     shifts: tuple[Shift, ...] = ()
+    guards: tuple[Guard, ...] = ()
+
+    @property
+    def asked_conditions(self) -> tuple[Condition, ...]:
+        """Ranges first: they exclude most."""
+        return (*self.ranges, *self.conditions)
 
     @property
     def all_conditions(self) -> tuple[Condition, ...]:
-        """Ranges first: they exclude most."""
-        return (*self.ranges, *self.conditions)
+        """Those that are asked, then those of access policies."""
+        return (*self.asked_conditions, *(guard.condition for guard in self.guards))
 
     def with_keys(self, keys: Iterable[GroupKey]) -> Frame:
         """Return the same evaluation for other groups."""

@@ -85,7 +85,10 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A cube's rows, joined outward, never losing a row of it, that pass the conditions."""
+    """A cube's rows, joined outward, never losing a row of it, that pass the conditions.
+
+    `guards` are conditions of access policies: about the real rows, whatever is masked or shifted.
+    """
 
     cube: str
     steps: tuple[Step, ...]
@@ -93,6 +96,7 @@ class Rows:
     attachments: tuple[Attachment, ...] = ()
     shifts: tuple[Shift, ...] = ()
     switches: tuple[Dimension, ...] = ()  # without SQL: each row stands once for each value
+    guards: tuple[Condition, ...] = ()
 
     @property
     def cubes(self) -> tuple[str, ...]:

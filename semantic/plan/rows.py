@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from semantic.catalog.catalog import Catalog, Dimension, Measure
 from semantic.catalog.join_graph import JoinTree
 from semantic.errors import NoJoinPathError, UnsupportedError
-from semantic.plan.frame import Frame, dimension_uses
+from semantic.plan.frame import Frame, dimension_uses, names_in
 from semantic.plan.lineage import (
     Item,
     Reach,
@@ -25,7 +25,7 @@ from semantic.plan.lineage import (
     switches_below,
 )
 from semantic.plan.nodes import Attachment, GroupKey, MeasureName, Rows, Shift, Step
-from semantic.query.bound import Condition, DimensionUse, SegmentUse, Use
+from semantic.query.bound import Condition, DimensionUse, Guard, SegmentUse, Use
 from semantic.query.conditions import uses_of
 from semantic.spec.intervals import parse_interval
 
@@ -64,28 +64,28 @@ class RowFinder:
         Raises:
             NoJoinPathError, AmbiguousJoinPathError: the members cannot be joined.
         """
-        tree, conditions = self._find_tree(measure, frame)
+        tree, held = self._find_tree(measure, frame)
         cube = measure.cube if measure is not None else tree.root
         measures = () if measure is None else (measure,)
-        return tree, self._make_rows(cube, tree, frame, conditions, measures)
+        return tree, self._make_rows(cube, tree, frame, held, measures)
 
     def find_all(self, measures: Sequence[Measure], frame: Frame) -> tuple[JoinTree, Rows]:
         """Return the tree of several measures together, and its rows from the root."""
         needed = Reach()
         for measure in measures:
             needed.add(self._measure_reach(measure))
-        conditions = frame.all_conditions
-        tree = self._grow(needed, frame, conditions)
-        return tree, self._make_rows(tree.root, tree, frame, conditions, measures)
+        tree = self._grow(needed, frame, frame.all_conditions)
+        return tree, self._make_rows(tree.root, tree, frame, frame, measures)
 
     def find_own(self, measure: Measure) -> Rows:
         """Return the rows of a measure's cube with what its SQL reads, and nothing else."""
         tree = self._grow(reach_of(self._catalog, measure), Frame(()), ())
-        return self._make_rows(measure.cube, tree, Frame(()), (), (measure,))
+        return self._make_rows(measure.cube, tree, Frame(()), Frame(()), (measure,))
 
     def from_root(self, tree: JoinTree, frame: Frame, rows: Rows) -> Rows:
         """Return the rows of the same tree that start at its root."""
-        return self._make_rows(tree.root, tree, frame, rows.conditions, ())
+        held = _keep(frame, (*rows.conditions, *rows.guards))
+        return self._make_rows(tree.root, tree, frame, held, ())
 
     def reach(self, use: Use | SegmentUse) -> Reach:
         """Return what a member of the query needs to be joined."""
@@ -100,32 +100,54 @@ class RowFinder:
             found.paths[use.path] = None
         return found
 
-    def _find_tree(
-        self, measure: Measure | None, frame: Frame
-    ) -> tuple[JoinTree, tuple[Condition, ...]]:
+    def _find_tree(self, measure: Measure | None, frame: Frame) -> tuple[JoinTree, Frame]:
+        """Return the tree, and the frame with the conditions that hold for the measure."""
         conditions = frame.all_conditions
         try:
-            return self._tree(measure, frame, conditions), conditions
+            return self._tree(measure, frame, conditions), frame
         except NoJoinPathError:
             if measure is None:
                 raise
         hubs = tuple(other.cube for other in self.others)
         try:
             # The measures alone have no root, but with the others of the query they have.
-            return self._tree(measure, frame, conditions, hubs), conditions
+            return self._tree(measure, frame, conditions, hubs), frame
         except NoJoinPathError:
             if not conditions:
                 raise
         # Conditions on facts that this measure does not know hold for the other facts only.
         kept = tuple(item for item in conditions if self._joins(measure, frame, item))
-        for item in conditions:
+        for item in frame.asked_conditions:
             if item not in kept and not any(
                 self._joins(other, frame, item) for other in self.others if other is not measure
             ):
                 break
         else:
-            return self._tree(measure, frame, kept), kept
-        return self._tree(measure, frame, conditions), conditions
+            held = _keep(frame, kept)
+            self._check_guards(measure, frame, held)
+            return self._tree(measure, frame, kept), held
+        return self._tree(measure, frame, conditions), frame
+
+    def _check_guards(self, measure: Measure, frame: Frame, held: Frame) -> None:
+        """Check that no guard is left out where rows that it protects are read.
+
+        Raises:
+            UnsupportedError: one is.
+        """
+        read = Reach({measure.cube: None})
+        read.add(self._measure_reach(measure))
+        for key in frame.keys:
+            read.add(self.reach(DimensionUse(key.dimension, key.path)))
+        for condition in held.asked_conditions:
+            for use in uses_of(condition):
+                read.add(self.reach(use))
+        for guard in frame.guards:
+            if guard not in held.guards and not guard.cubes.isdisjoint(read.cubes):
+                raise UnsupportedError(
+                    f"an access policy filters rows of {', '.join(sorted(guard.cubes))} by what "
+                    f"{measure.cube}.{measure.name} cannot be joined to",
+                    suggestion="ask for the measure without members of other cubes",
+                )
 
     def _joins(self, measure: Measure, frame: Frame, condition: Condition) -> bool:
         try:
@@ -230,11 +252,15 @@ class RowFinder:
         cube: str,
         tree: JoinTree,
         frame: Frame,
-        conditions: tuple[Condition, ...],
+        held: Frame,
         measures: Sequence[Measure],
     ) -> Rows:
-        """Return the rows of a tree, with what the members that are mentioned compute."""
+        """Return the rows of a tree, with what the members that are mentioned compute.
+
+        `held` is the frame with the conditions that hold for these rows.
+        """
         catalog = self._catalog
+        conditions = held.all_conditions
         items: list[Item] = [key.dimension for key in frame.keys]
         for condition in conditions:
             for use in uses_of(condition):
@@ -247,13 +273,16 @@ class RowFinder:
         for hop in tree.hops:
             computed += computed_in(catalog, hop.join.sql)
         switches = [dimension for item in items for dimension in switches_below(catalog, item)]
+        steps = self._walk(tree, cube)
+        _check_moved(steps, frame.shifts, held.guards)
         return Rows(
             cube,
-            _meet(self._walk(tree, cube), frame.shifts),
-            conditions,
+            _meet(steps, frame.shifts),
+            held.asked_conditions,
             tuple(self._attach(item, frame) for item in _unique(computed)),
             frame.shifts,
             _unique(switches),
+            tuple(guard.condition for guard in held.guards),
         )
 
 
@@ -264,6 +293,37 @@ def find_beyond(rows: Rows) -> set[str]:
         if step.source in found:
             found.add(step.target)
     return found
+
+
+def _keep(frame: Frame, conditions: Sequence[Condition]) -> Frame:
+    """Return the frame with these of its conditions only."""
+    return dataclasses.replace(
+        frame,
+        ranges=tuple(item for item in frame.ranges if item in conditions),
+        conditions=tuple(item for item in frame.conditions if item in conditions),
+        guards=tuple(guard for guard in frame.guards if guard.condition in conditions),
+    )
+
+
+def _check_moved(steps: Iterable[Step], shifts: Iterable[Shift], guards: Sequence[Guard]) -> None:
+    """Check that no guard is about what stands behind the join to a moved calendar.
+
+    Raises:
+        UnsupportedError: one is: the rows are joined to another day than their own.
+    """
+    if not guards:
+        return
+    moved = {shift.cube for shift in shifts if shift.calendar}
+    for step in steps:
+        if step.source in moved:
+            moved.add(step.target)
+    for guard in guards:
+        if moved & {cube for cube, _ in names_in(guard.condition)}:
+            raise UnsupportedError(
+                "an access policy filters rows by the time dimension that would be shifted, "
+                "or by what is joined to it",
+                suggestion="ask for the earlier time by its own date range",
+            )
 
 
 def _meet(steps: tuple[Step, ...], shifts: Iterable[Shift]) -> tuple[Step, ...]:

@@ -16,15 +16,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from semantic.catalog.catalog import Catalog
 from semantic.errors import LimitExceededError, QuerySyntaxError, UnknownMemberError, suggest
-from semantic.query.bound import BoundQuery, Condition, InSegment, SegmentUse, Within
+from semantic.query.bound import BoundQuery, InSegment, SegmentUse, Within
 from semantic.query.columns import bind_columns, bind_time, misplaced
 from semantic.query.conditions import bind_filter, bind_filters
 from semantic.query.dates import Interval, parse_range
-from semantic.query.defaults import Key, bind_defaults, name_use, used_names
+from semantic.query.defaults import bind_defaults, name_use, used_names
 from semantic.query.derived import Derived, derive
 from semantic.query.members import EVERYTHING, PUBLIC, Sight, clip, find_member, find_named
 from semantic.query.ordering import bind_order
-from semantic.query.policy import PolicySight, add_mask
+from semantic.query.policy import PolicySight, Restriction, add_mask
 from semantic.query.query import DEFAULT_LIMIT, MAXIMUM_LIMIT, Query, TimeDimension
 
 _ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+\-]*(/[A-Za-z0-9_+\-]+){0,2}")
@@ -65,15 +65,14 @@ def bind(catalog: Catalog, query: Query, *, now: datetime, sight: Sight = PUBLIC
     segments = [InSegment(_segment(catalog, name, sight)) for name in query.segments]
     explicit = (*dated, *rows, *segments, *groups)
     default_rows, default_groups = bind_defaults(catalog, query, explicit, now=now, zone=zone)
-    guarded, apart, masks = _guard(model, query, own_sight, now, zone, derived)
-    if derived is not None:
-        derived.check_guards(tuple(guarded))
+    guarded = _guard(model, query, own_sight, now, zone, derived)
+    masks = MappingProxyType(guarded.masks)
     limit = _limit(query)
     return BoundQuery(
         query=asked,
         catalog=catalog,
         columns=columns,
-        rows=(*dated, *rows, *segments, *default_rows, *guarded),
+        rows=(*dated, *rows, *segments, *default_rows),
         groups=(*groups, *default_groups),
         ranges=ranges,
         order=bind_order(catalog, query, columns, groups, sight),
@@ -84,9 +83,10 @@ def bind(catalog: Catalog, query: Query, *, now: datetime, sight: Sight = PUBLIC
         now=now,
         ungrouped=query.ungrouped,
         joins=tuple(_join_hint(catalog, hint, sight) for hint in query.join_hints),
-        masks=masks,
-        guards=guarded,
-        apart=apart,
+        masks=masks if derived is None else derived.copy_masks(masks),
+        guards=guarded.rows,
+        inner=MappingProxyType(guarded.inner),
+        apart=guarded.apart,
     )
 
 
@@ -181,21 +181,18 @@ def _guard(
     now: datetime,
     zone: ZoneInfo,
     derived: Derived | None,
-) -> tuple[tuple[Condition, ...], tuple[Condition, ...], Mapping[Key, Condition | None]]:
-    """Return the conditions on rows, those on rows read apart and the masks of access policies."""
-    rows: tuple[Condition, ...] = ()
-    apart: tuple[Condition, ...] = ()
-    masks: dict[Key, Condition | None] = {}
+) -> Restriction:
+    """Return the guards and masks of access policies, and the masks that the query itself names."""
+    restriction = Restriction((), {}, (), {})
     if isinstance(sight, PolicySight):
         origins: Mapping[str, str] = {} if derived is None else derived.origins
         names = (origins.get(name, name) for name in used_names(query))
         found = [find_named(catalog, name, sight) for name in names]
         restriction = sight.restrict(found, now=now, zone=zone)
-        rows, apart, masks = restriction.rows, restriction.apart, restriction.masks
     for item in query.masked_members:  # an internal caller's, who may name any member
         use, _ = find_member(catalog, item.member, EVERYTHING)
         unless = None
         if item.unless is not None:
             unless = bind_filter(catalog, item.unless, now=now, zone=zone, sight=EVERYTHING)
-        add_mask(masks, name_use(use), unless)
-    return rows, apart, MappingProxyType(masks) if derived is None else derived.copy_masks(masks)
+        add_mask(restriction.masks, name_use(use), unless)
+    return restriction

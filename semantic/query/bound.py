@@ -132,6 +132,17 @@ Condition = IsNull | OneOf | Matches | Compares | Within | InSegment | AllOf | A
 
 
 @dataclass(frozen=True, slots=True)
+class Guard:
+    """What access policies demand of rows: it holds of the real rows, unmasked and unshifted.
+
+    `cubes` are those that it protects: where their rows are read it must hold, or be refused.
+    """
+
+    condition: Condition
+    cubes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class BoundColumn:
     """A column of the answer, labelled as the caller's cube or view labels it."""
 
@@ -164,7 +175,9 @@ class BoundQuery:
     """A query that can be answered.
 
     `columns`: dimensions, then time dimensions with a granularity, then measures. `rows` are the
-    conditions on rows (dimensions, segments, date ranges), `groups` those on measures. `ranges`
+    conditions on rows (dimensions, segments, date ranges), `groups` those on measures. `guards` are
+    the conditions of access policies on the rows of the query, in all of its stages; `inner` those
+    on the rows that a sub-query dimension reads, by that dimension. `ranges`
     are the date ranges as they were understood. `defaulted` is True when the limit is ours. `joins`
     are ways that the joins must go (Cube's `joinHints`), as paths of cubes. `masks` are members
     whose mask is shown instead, but in the rows for which the condition (if any) holds. `ungrouped`
@@ -189,7 +202,10 @@ class BoundQuery:
     masks: Mapping[tuple[str, str], Condition | None] = field(
         default_factory=lambda: MappingProxyType({})
     )
-    guards: tuple[Condition, ...] = ()  # those of `rows` that access policies put there
+    guards: tuple[Guard, ...] = ()
+    inner: Mapping[tuple[str, str], tuple[Guard, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     apart: tuple[Condition, ...] = ()  # of access policies, on rows that are read apart
 
     @property

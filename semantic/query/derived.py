@@ -37,15 +37,14 @@ from semantic.catalog.catalog import (
 from semantic.errors import QuerySyntaxError, UnsupportedError
 from semantic.query.bound import Condition, DimensionUse, MeasureUse
 from semantic.query.columns import bind_time, misplaced
-from semantic.query.conditions import filtered_names, uses_of
+from semantic.query.conditions import filtered_names
 from semantic.query.dates import Interval, parse_range
-from semantic.query.defaults import Key, name_use
+from semantic.query.defaults import Key
 from semantic.query.granularities import measure_period
 from semantic.query.json_derived import PREVIOUS_PERIOD
 from semantic.query.members import CubeMember, Sight, clip, find_member
 from semantic.query.previous import measure_back
 from semantic.query.query import Comparison, Query, ShiftedMeasure
-from semantic.query.references import list_references
 
 _TITLES: Final[Mapping[Comparison, str]] = {
     "previous": "previous",
@@ -61,7 +60,7 @@ class Derived:
     """A query with made measures: the catalog and the sight in which it has a meaning.
 
     `origins`: the full names of made measures, and of what they are made. `copies`: the same as
-    cube and measure. `moved`: the time dimensions that are shifted.
+    cube and measure.
     """
 
     catalog: Catalog
@@ -69,30 +68,11 @@ class Derived:
     sight: Sight
     origins: Mapping[str, str]
     copies: Mapping[Key, Key]
-    moved: frozenset[Key]
 
     def copy_masks(self, masks: Mapping[Key, Condition | None]) -> Mapping[Key, Condition | None]:
         """Return the masks, those of made measures as of what they are made of."""
         copied = {made: masks[base] for made, base in self.copies.items() if base in masks}
         return MappingProxyType({**masks, **copied})
-
-    def check_guards(self, guards: tuple[Condition, ...]) -> None:
-        """Refuse to move a time that a policy filters by: it would show rows that the policy hides.
-
-        Raises:
-            UnsupportedError: a guard is about a time that is moved.
-        """
-        calendars = {cube for cube, _ in self.moved if self.catalog.cubes[cube].calendar}
-        for guard in guards:
-            for use in uses_of(guard):
-                for item in list_references(self.catalog, *name_use(use)):
-                    # All of a calendar is moved, and what is cut from a moved time.
-                    if (item.cube, item.member) in self.moved or item.cube in calendars:
-                        raise UnsupportedError(
-                            "an access policy filters rows by the time dimension that would be "
-                            "shifted",
-                            suggestion="ask for the earlier time by its own date range",
-                        )
 
 
 class DerivedSight:
@@ -167,7 +147,6 @@ class _Maker:
         self._shown: dict[str, dict[str, ViewMember]] = {}
         self._made: dict[Key, CubeMember | ViewMember] = {}
         self._copies: dict[Key, Key] = {}
-        self._moved: set[Key] = set()
 
     def shift(self, item: ShiftedMeasure) -> None:
         """Make the measure at another time."""
@@ -261,7 +240,6 @@ class _Maker:
             DerivedSight(self._sight, self._made),
             self._origins,
             self._copies,
-            frozenset(self._moved),
         )
 
     def _add(
@@ -355,7 +333,6 @@ class _Maker:
                 suggestion="give it a dateRange or a granularity",
             )
         found, _ = bind_time(self._catalog, name, self._sight)
-        self._moved.add(name_use(found))
         return found
 
     def _previous(self, time: DimensionUse, now: datetime, zone: ZoneInfo) -> str:

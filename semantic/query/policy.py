@@ -51,13 +51,13 @@ from semantic.catalog.policy import (
     PolicyTerm,
 )
 from semantic.errors import QueryError
-from semantic.query.bound import AllOf, AnyOf, Condition
+from semantic.query.bound import AllOf, AnyOf, Condition, Guard
 from semantic.query.conditions import bind_model_filter
 from semantic.query.context import SecurityContext
 from semantic.query.defaults import Key, name_use
 from semantic.query.members import PUBLIC, AnyUse, CubeMember, Found, Sight
 from semantic.query.references import Reference, References
-from semantic.query.stages import check_stages, refuse_inner
+from semantic.query.stages import check_guards
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,13 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """What policies make of a query: conditions on its rows, and on those read apart; masks."""
+    """What policies make of a query: masks, and guards of its rows.
 
-    rows: tuple[Condition, ...]
+    `inner` guards the rows that sub-query dimensions read, by dimension; `apart` those of conversions.
+    """
+
+    rows: tuple[Guard, ...]
+    inner: dict[Key, tuple[Guard, ...]]
     apart: tuple[Condition, ...]
     masks: dict[Key, Condition | None]
 
@@ -139,23 +143,22 @@ class PolicySight:
 
         Raises:
             QueryError: a row filter needs a claim that the caller's token does not have.
-            UnsupportedError: a member would be computed from rows that no filter of the query's
-                own reaches, and of which the caller may see only some.
+            UnsupportedError: a row filter is about a member that is itself computed apart.
         """
         binder = _Binder(self._catalog, self._context, now, zone)
-        rows: list[Condition] = []
+        rows: list[Guard] = []
+        inner: dict[Key, list[Guard]] = {}
         apart: list[Condition] = []
-        read: list[Reference] = []
         masks: dict[Key, Condition | None] = {}
         for item in found:
             if item.shown is not None:
                 view = self._catalog.views[item.shown.view]
                 shown = self._shown(view, item.shown.name)
                 if shown is not None:
-                    _add(rows, binder.any_of((*shown.real, *shown.masked), ()))
+                    read = {part.cube for part in self._reach(item.use) if part.inner is None}
+                    _guard(rows, binder.any_of((*shown.real, *shown.masked), ()), read)
                     _mask(masks, name_use(item.use), shown, binder, ())
             for reference in self._reach(item.use):
-                read.append(reference)
                 cube = self._catalog.cubes[reference.cube]
                 shown = self._shown(cube, reference.member)
                 if shown is None:
@@ -164,15 +167,19 @@ class PolicySight:
                 # that this caller may see.
                 letting = (*shown.real, *shown.masked) or self._policies(cube)
                 condition = binder.any_of(letting, reference.path)
-                if reference.inner and condition is not None:
-                    raise refuse_inner(item.member, reference)
-                _add(apart if reference.apart else rows, condition)
+                if reference.apart:
+                    _add(apart, condition)
+                elif reference.inner is not None:
+                    _guard(inner.setdefault(reference.inner, []), condition, {reference.cube})
+                else:
+                    _guard(rows, condition, {reference.cube})
                 if reference.member is not None:
                     key = (reference.cube, reference.member)
                     _mask(masks, key, shown, binder, reference.path)
-        check_stages(self._catalog, read, rows)
-        check_stages(self._catalog, (), apart)
-        return Restriction(tuple(rows), tuple(apart), masks)
+        guards = [*apart, *(guard.condition for guard in chain(rows, *inner.values()))]
+        check_guards(self._catalog, self._references, guards)
+        within = {name: tuple(found) for name, found in inner.items()}
+        return Restriction(tuple(rows), within, tuple(apart), masks)
 
     def _sees_owner(self, owner: Cube | View) -> bool:
         if not owner.policies:
@@ -390,6 +397,16 @@ def add_mask(masks: dict[Key, Condition | None], key: Key, unless: Condition | N
 def _add(rows: list[Condition], condition: Condition | None) -> None:
     if condition is not None and condition not in rows:
         rows.append(condition)
+
+
+def _guard(rows: list[Guard], condition: Condition | None, cubes: Iterable[str]) -> None:
+    if condition is None:
+        return
+    for index, known in enumerate(rows):
+        if known.condition == condition:
+            rows[index] = Guard(condition, known.cubes.union(cubes))
+            return
+    rows.append(Guard(condition, frozenset(cubes)))
 
 
 def _mask(

@@ -26,14 +26,15 @@ class Reference:
     """A member of a cube, or (None) columns of it.
 
     `path` leads there from the first cube, as far as the model says; a path of one cube means the
-    shortest joins. `inner`: it is read by a sub-query, apart from the rows of the query. `apart`: it
-    is read with the rows of conversions, which the query's conditions are not about.
+    shortest joins. `inner`: the sub-query dimension (cube and name) that reads it, apart from the
+    rows of the query. `apart`: it is read with the rows of conversions, which the query's conditions
+    are not about.
     """
 
     cube: str
     member: str | None
     path: tuple[str, ...]
-    inner: bool = False
+    inner: tuple[str, str] | None = None
     apart: bool = False
 
 
@@ -73,7 +74,9 @@ def list_references(catalog: Catalog, cube: str, member: str) -> Iterator[Refere
             or owner.measures.get(current.member)
             or owner.segments.get(current.member)
         )
-        inner = current.inner or (isinstance(item, Dimension) and item.sub_query)
+        inner = current.inner
+        if isinstance(item, Dimension) and item.sub_query:
+            inner = (item.cube, item.name)
         sides = _sides(item)
         for part, apart in ((part, apart) for side, apart in sides for part in _parts(side)):
             found = _locate(part, current.path, inner=inner)
@@ -93,7 +96,10 @@ def _sides(item: object) -> tuple[tuple[object, bool], ...]:
 
 
 def _locate(
-    part: MemberReference | ColumnReference | CubeSource, path: tuple[str, ...], *, inner: bool
+    part: MemberReference | ColumnReference | CubeSource,
+    path: tuple[str, ...],
+    *,
+    inner: tuple[str, str] | None,
 ) -> Reference:
     member = part.member if isinstance(part, MemberReference) else None
     if isinstance(part, MemberReference) and part.path:

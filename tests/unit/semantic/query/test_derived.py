@@ -10,7 +10,7 @@ from api.document import write_document
 from semantic.catalog.catalog import Catalog
 from semantic.catalog.load import load_catalog_from_text
 from semantic.compile.statement import compile_plan
-from semantic.errors import DucatError, UnknownMemberError, UnsupportedError
+from semantic.errors import DucatError, UnknownMemberError
 from semantic.plan.build import build
 from semantic.query.bind import bind
 from semantic.query.bound import BoundQuery
@@ -227,8 +227,3 @@ def test_the_row_filter_of_a_policy_holds_in_the_shifted_rows(catalog: Catalog) 
     bound = ask(catalog, "north", measures=["orders.count", SHIFTED], timeDimensions=DATED)
     text = sql(bound)
     assert text.count('"region"') + text.count(".region") >= 2
-
-
-def test_a_time_that_a_policy_filters_by_is_not_moved(catalog: Catalog) -> None:
-    with pytest.raises(UnsupportedError, match="access policy"):
-        ask(catalog, "new", measures=[SHIFTED], timeDimensions=DATED)

@@ -267,15 +267,17 @@ def test_rows_that_are_there(
     expected: list[set[object]],
 ) -> None:
     found = ask(model(**policies), caller(*groups), **query)
-    guarded = [item for item in found.rows if isinstance(item, AllOf | AnyOf | OneOf)]
+    guarded = [item.condition for item in found.guards]
     assert sorted(map(values, guarded), key=str) == sorted(expected, key=str)
 
 
 def test_filters_of_one_policy_all_hold_and_of_several_one() -> None:
     both = model(employees=(policy("*", rows=(ROME, term("salary", "1"))),))
-    assert isinstance(ask(both, caller(), measures=["employees.count"]).rows[0], AllOf)
+    assert isinstance(ask(both, caller(), measures=["employees.count"]).guards[0].condition, AllOf)
     either = model(employees=(policy("*", rows=(ROME,)), policy("*", rows=(PARIS,))))
-    assert isinstance(ask(either, caller(), measures=["employees.count"]).rows[0], AnyOf)
+    assert isinstance(
+        ask(either, caller(), measures=["employees.count"]).guards[0].condition, AnyOf
+    )
 
 
 @pytest.mark.parametrize(
@@ -291,9 +293,9 @@ def test_a_row_filter_goes_the_way_of_the_member_also_to_a_role(
     name: str, path: tuple[str, ...]
 ) -> None:
     catalog = model(offices=(policy("*", rows=(term("city", "Rome", owner="offices"),)),))
-    (condition,) = ask(catalog, caller(), dimensions=[name]).rows
-    assert isinstance(condition, OneOf)
-    assert condition.use.path == path
+    (guard,) = ask(catalog, caller(), dimensions=[name]).guards
+    assert isinstance(guard.condition, OneOf)
+    assert guard.condition.use.path == path
 
 
 def test_the_members_of_a_role_are_those_of_its_cube() -> None:

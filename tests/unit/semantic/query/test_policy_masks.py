@@ -99,7 +99,7 @@ def test_the_rows_of_a_masked_member_are_those_of_all_its_policies() -> None:
         )
     )
     found = ask(catalog, caller(), dimensions=["employees.salary"])
-    assert [values(item) for item in found.rows] == [{"Rome", "Paris"}]
+    assert [values(item.condition) for item in found.guards] == [{"Rome", "Paris"}]
     unless = found.masks[SALARY]
     assert unless is not None
     assert values(unless) == {"Rome"}
@@ -152,7 +152,7 @@ def test_row_filters_have_values_of_the_callers_claims(
 ) -> None:
     catalog = model(employees=(policy("*", rows=(term("name", ContextValue(("auth", "city"))),)),))
     found = ask(catalog, caller(auth={"city": claim}), measures=["employees.count"])
-    assert [values(item) for item in found.rows] == [expected]
+    assert [values(item.condition) for item in found.guards] == [expected]
 
 
 @pytest.mark.parametrize("claims", [{}, {"city": None}, {"city": []}, {"city": {}}, {"city": [[]]}])
