@@ -23,7 +23,7 @@ from tests.property.compare import find_difference
 from tests.property.evaluate import Answer, answer
 from tests.property.facts import TooLarge
 from tests.property.model import World
-from tests.property.model_text import write_model, write_seed
+from tests.property.model_text import GROUP, write_model, write_seed
 from tests.property.queries import Asked, write_query
 from tests.property.trees import Refused
 
@@ -32,6 +32,7 @@ DEFECTS: Final = (
     ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError,
     ValueError,
 )  # fmt: skip
+CALLER: Final = SecurityContext("ann", (GROUP,))
 NOW: Final = datetime(2024, 6, 15, 12, tzinfo=UTC)
 REFUSALS: Final = frozenset(
     {"no_join_path", "ambiguous_join_path", "unsafe_aggregation", "unsupported"}
@@ -73,7 +74,7 @@ class Session:
         """
         query = parse_json(write_query(asked))
         try:
-            result = self._layer.load(query, SecurityContext(), now=NOW)
+            result = self._layer.load(query, CALLER, now=NOW)
         except DEFECTS as defect:
             raise TracebackError(f"{type(defect).__name__}: {defect}") from defect
         found: list[dict[str, Any]] = result.table.to_pylist()
@@ -83,7 +84,7 @@ class Session:
         """Return the SQL that Ducat runs, or why there is none."""
         try:
             query = parse_json(write_query(asked))
-            compiled = self._layer.compile(query, SecurityContext(), now=NOW)
+            compiled = self._layer.compile(query, CALLER, now=NOW)
         except DucatError as refused:
             return f"-- {refused.code}: {refused}"
         except DEFECTS as defect:

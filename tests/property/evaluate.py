@@ -14,6 +14,7 @@ from itertools import chain
 from tests.property.conditions import holds
 from tests.property.facts import Facts, Groups
 from tests.property.frames import Frame, frame_of
+from tests.property.guards import find_reads, guarded, places_asked
 from tests.property.members import (
     Name,
     calculate,
@@ -55,8 +56,11 @@ class Evaluator:
         self.world = world
         self.asked = asked
         self.frame, self.having = frame_of(world, asked)
+        reads = find_reads(world, places_asked(world, asked))
+        self.frame = dataclasses.replace(self.frame, guards=tuple(guarded(world, reads.own)))
         self.facts = Facts(world, asked.timezone, self.evaluate)
         self.stages = Stages(world, self.facts, self.frame, self.evaluate)
+        self.facts.guard(reads)
         self.facts.others = all_leaves(world, [place for _, place in self._measures()])
 
     def answer(self) -> Answer:

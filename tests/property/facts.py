@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 
 from tests.property.conditions import holds
 from tests.property.expressions import Member, evaluate_row, walk
 from tests.property.frames import Frame, Grouping, Shift
+from tests.property.guards import Reads, guarded
 from tests.property.members import (
     Name,
     aggregate_measure,
@@ -63,11 +65,21 @@ class Facts:
         self._tables = {table.name: table for table in world.tables}
         self._rows: dict[str, list[Row]] = {}
         self._sub_queries: dict[tuple[Name, Frame], dict[Key, Value]] = {}
+        self._reads = Reads()
+        self._hidden: set[str] = set()  # guarded cubes of which anything is read
+        self._read: set[str] = set()  # cubes that are read here: by the query, or by a sub-query
         self.readers = {
             (cube.name, item.name): self._reader(cube, item)
             for cube in world.cubes
             for item in cube.dimensions
         }
+
+    def guard(self, reads: Reads) -> None:
+        """Hide the rows that policies of what is read hide."""
+        self._reads = reads
+        everything = chain(reads.own, *reads.inner.values())
+        self._hidden = {cube for cube, _ in everything if self.world.cube[cube].policies}
+        self._read = {cube for cube, _ in reads.own}
 
     # ------------------------------------------------------------------ rule 1
 
@@ -82,7 +94,11 @@ class Facts:
         tree = find_tree(self._joins, [*cubes, *hubs], list(paths))
         if tree.doubtful:
             self.refusable.add("ambiguous_join_path")
-        return prune(tree, set(cubes)) if hubs else tree
+        if hubs:
+            tree = prune(tree, set(cubes))
+        if ({tree.root, *(hop.target for hop in tree.hops)} & self._hidden) - self._read:
+            raise TooLarge  # rows that are only passed through are not hidden, and these are gone
+        return tree
 
     def _mentions(self, frame: Frame, measures: Sequence[Place]) -> list[Place]:
         """Return what a frame and measures mention, in the order that decides between roots."""
@@ -91,6 +107,7 @@ class Facts:
             *measures,
             *(item.place for item in frame.keys if item.granularity is None),
             *(places[name] for item in frame.conditions for name in names_in(item)),
+            *frame.guards,
             *(item.place for item in frame.keys if item.granularity is not None),
         ]
 
@@ -115,14 +132,23 @@ class Facts:
             return tree, frame
         known = []
         for item in frame.conditions:
-            single = frame.only([item])
+            single = dataclasses.replace(frame.only([item]), guards=())
             if self._try_tree(single, leaf, []) is not None:
                 known.append(item)
             elif all(
                 self._try_tree(single, other, []) is None for other in leaves if other != leaf
             ):
                 raise Refused("no_join_path")
-        kept = frame.only(known)
+        read = {cube for place in self._mentions(frame.only(known), [leaf]) if place.item.name
+                for cube in cubes_of(self.world, place.cube, place.item)}  # fmt: skip
+        guards = []
+        for place in frame.guards:
+            single = dataclasses.replace(frame.only([]), guards=(place,))
+            if self._try_tree(single, leaf, []) is not None:
+                guards.append(place)
+            elif place.cube in read:
+                raise Refused("unsupported")
+        kept = dataclasses.replace(frame.only(known), guards=tuple(guards))
         return self.tree(kept, [leaf]), kept
 
     def _try_tree(self, frame: Frame, leaf: Place, leaves: Sequence[Place]) -> Tree | None:
@@ -231,7 +257,22 @@ class Facts:
                 for row in self._tables[cube.table].read()
                 if cube.where is None or evaluate_row(cube.where, {name: row}, self.readers) is True
             ]
+            if name in self._hidden:
+                self._rows[name] = [row for row in self._rows[name] if self._is_shown(cube, row)]
         return self._rows[name]
+
+    def _is_shown(self, cube: Cube, row: Row) -> bool:
+        """Whether a policy lets the row be seen."""
+
+        def read(member: str) -> tuple[Value, DimensionType]:
+            place = self.world.places[member]
+            value = self.readers[place.cube, place.item.name]({cube.name: row})
+            return value, dimension_of(place).type
+
+        return any(
+            all(holds(item, read, self.timezone) is True for item in policy)
+            for policy in cube.policies
+        )
 
     def group(
         self,
@@ -261,7 +302,7 @@ class Facts:
                     return False
             elif not holds(item, read, self.timezone):
                 return False
-        return True
+        return all(row[place.cube] is not None for place in frame.guards)
 
     def key(self, frame: Frame, row: Joined) -> Key:
         """Return the group of a row."""
@@ -320,13 +361,19 @@ class Facts:
         known = (cube.name, item.name), outer
         if known not in self._sub_queries:
             assert not isinstance(item.sql, Case)
-            kept = self.frame
+            kept, read = self.frame, self._read
             self._depth += 1
+            own = self._reads.inner.get((cube.name, item.name), {})
+            self._read = (
+                {name for name, _ in own} | {cube.name} | (read if item.propagates else set())
+            )
+            guards = (place for place in guarded(self.world, own) if place not in outer.guards)
+            outer = dataclasses.replace(outer, guards=(*outer.guards, *guards))
             below = [Place(name, measure, (name,)) for name, measure in
                      measures_below(self.world, item)]  # fmt: skip
             groups = self._evaluate(outer, below)
             self._depth -= 1
-            self.frame = kept
+            self.frame, self._read = kept, read
             self._sub_queries[known] = {
                 key: calculate_value(self.world, item.sql, values) for key, values in groups.items()
             }

@@ -40,13 +40,17 @@ class Shift:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Groups and row conditions: date ranges, filters and segments, and how times are moved."""
+    """Groups and row conditions: date ranges, filters and segments, and how times are moved.
+
+    `guards` are guarded cubes, of which each row must meet a visible row.
+    """
 
     keys: tuple[Grouping, ...] = ()
     ranges: tuple[Compares, ...] = ()
     filters: tuple[Filter, ...] = ()
     segments: tuple[str, ...] = ()
     shifts: tuple[Shift, ...] = ()
+    guards: tuple[Place, ...] = ()
 
     @property
     def conditions(self) -> tuple[Filter | str, ...]:

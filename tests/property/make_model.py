@@ -16,6 +16,7 @@ from tests.property.expressions import (
     Member,
     call,
 )
+from tests.property.make_policies import with_policies
 from tests.property.make_schema import COLUMNS, Link, make_schema
 from tests.property.make_stages import with_stages
 from tests.property.model import (
@@ -73,7 +74,8 @@ def make_world(random: Random) -> World:
     cubes = {name: with_stages(random, cube) for name, cube in cubes.items()}
     world = World(schema.tables, tuple(cubes.values()))
     views = tuple(view for view in [_make_view(random, world)] if view is not None)
-    return dataclasses.replace(world, views=views)
+    world = dataclasses.replace(world, views=views)
+    return with_policies(random, world) if random.random() < 0.3 else world
 
 
 def _reached(cubes: dict[str, Cube], name: str) -> list[str]:

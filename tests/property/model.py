@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from tests.property.expressions import Expression
+from tests.property.queries import Filter
 from tests.property.values import Row, Value
 
 Relationship = Literal["one_to_one", "one_to_many", "many_to_one"]
@@ -121,7 +122,10 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Cube:
-    """A cube over the rows of a table for which `where` holds."""
+    """A cube over the rows of a table for which `where` holds.
+
+    With `policies` the caller sees a row when all filters of one of them hold.
+    """
 
     name: str
     table: str
@@ -130,6 +134,7 @@ class Cube:
     measures: tuple[Measure, ...] = ()
     segments: tuple[Segment, ...] = ()
     joins: tuple[Join, ...] = ()
+    policies: tuple[tuple[Filter, ...], ...] = ()
 
     @property
     def key(self) -> tuple[Dimension, ...]:

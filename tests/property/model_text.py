@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from tests.property.expressions import Expression, write_literal, write_sql
 from tests.property.model import Case, Cube, Dimension, Measure, Stage, Table, View, Window, World
+from tests.property.queries import Filter, Nested, write_filter
+
+GROUP: Final = "readers"
+"""The group of every caller."""
 
 
 def write_model(world: World) -> str:
@@ -54,7 +58,20 @@ def _cube(cube: Cube) -> dict[str, Any]:
             {"name": item.name, "sql": write_sql(item.sql, cube.name)} for item in cube.segments
         ],
     }
+    if cube.policies:
+        parts["access_policy"] = [
+            {"group": GROUP, "row_level": {"filters": [_row_filter(item) for item in policy]}}
+            for policy in cube.policies
+        ]
     return found | {key: value for key, value in parts.items() if value}
+
+
+def _row_filter(item: Filter) -> dict[str, Any]:
+    """Return a filter of a policy: members of a cube go without its name there."""
+    found = write_filter(item)
+    if isinstance(item, Nested):
+        return {item.word: [_row_filter(part) for part in item.parts]}
+    return found | {"member": item.member.partition(".")[2]}
 
 
 def _dimension(item: Dimension, own: str) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def write_query(asked: Asked) -> dict[str, Any]:
         "measures": list(asked.measures),
         "dimensions": list(asked.dimensions),
         "timeDimensions": [_write_time(item) for item in asked.times],
-        "filters": [_write_filter(item) for item in asked.filters],
+        "filters": [write_filter(item) for item in asked.filters],
         "segments": list(asked.segments),
         "order": None
         if asked.order is None
@@ -101,10 +101,11 @@ def _write_time(item: Timed) -> dict[str, Any]:
     return found
 
 
-def _write_filter(item: Filter) -> dict[str, Any]:
+def write_filter(item: Filter) -> dict[str, Any]:
+    """Return a filter as Cube's JSON."""
     match item:
         case Nested():
-            return {item.word: [_write_filter(part) for part in item.parts]}
+            return {item.word: [write_filter(part) for part in item.parts]}
         case Compares():
             found: dict[str, Any] = {"member": item.member, "operator": item.operator}
             if item.operator not in {"set", "notSet"}:

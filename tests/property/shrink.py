@@ -142,6 +142,8 @@ def _smaller_cubes(cube: Cube) -> Iterator[Cube]:
     replace = dataclasses.replace
     if cube.where is not None:
         yield replace(cube, where=None)
+    for index in range(len(cube.policies)):
+        yield replace(cube, policies=_without(cube.policies, index))
     if len(cube.measures) > 1:
         yield replace(cube, measures=())
     plain = tuple(item for item in cube.dimensions if item.primary_key)
@@ -182,6 +184,10 @@ def _is_whole(world: World, asked: Asked) -> bool:
     named += [item.member for item in asked.times]
     for condition in asked.filters:
         named += members_in(condition)
+    for cube in world.cubes:
+        for policy in cube.policies:
+            for part in policy:
+                named += members_in(part)
     if not all(name in known for name in named):
         return False
     return all(

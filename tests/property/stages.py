@@ -12,6 +12,7 @@ from tests.property.members import (
     aggregate_measure,
     aggregate_values,
     calculate,
+    cubes_of,
     dimension_of,
     measure_of,
     measures_below,
@@ -190,11 +191,15 @@ class Stages:
             first = first_moment(frame.ranges[0].values[0] or "")
             last = moment_after(frame.ranges[0].values[-1] or "") - MILLISECOND
         else:
-            timed = Frame((Grouping(key.name, key.place),), shifts=frame.shifts)
+            read = set(cubes_of(self.world, key.place.cube, key.place.item))
+            guards = tuple(place for place in frame.guards if place.cube in read)
+            bare = Grouping(key.name, key.place)
+            timed = Frame((bare,), shifts=frame.shifts, guards=guards)
             tree = self.facts.tree(timed, [])
             cells = [
                 self.facts.cell(timed, timed.keys[0], row)
                 for row in self.facts.join(tree, tree.root)
+                if self.facts.passes(timed, row)
             ]
             moments = [cell for cell in cells if isinstance(cell, datetime)]
             if not moments:
