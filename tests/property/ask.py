@@ -64,6 +64,7 @@ class Session:
 
     def __init__(self, world: World, layer: SemanticLayer) -> None:
         self.world = world
+        self.total: int | None = None  # of the last answer
         self._layer = layer
 
     def ask(self, asked: Asked) -> list[dict[str, Any]]:
@@ -77,6 +78,7 @@ class Session:
             result = self._layer.load(query, CALLER, now=NOW)
         except DEFECTS as defect:
             raise TracebackError(f"{type(defect).__name__}: {defect}") from defect
+        self.total = result.total
         found: list[dict[str, Any]] = result.table.to_pylist()
         return found
 
@@ -132,6 +134,8 @@ def _judge_answer(session: Session, asked: Asked, expected: Answer) -> Outcome:
         reason = f"refused with {refused.code}: {refused}"
         return Outcome("different", refused.code, reason, wanted)
     difference = find_difference(expected, found, asked.limit, asked.offset)
+    if difference is None and asked.total and session.total != len(expected.rows):
+        difference = f"a total of {session.total} instead of {len(expected.rows)}"
     if difference is None:
         return Outcome("answered")
     return Outcome("different", None, difference, wanted, "\n".join(map(str, found)))

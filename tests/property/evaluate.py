@@ -156,7 +156,7 @@ class Evaluator:
         if member in names or member not in {timed.member for timed in self.asked.times}:
             return member
         cuts = [item.granularity for item in self.asked.times if item.member == member]
-        finest = next(unit for unit in GRANULARITIES if unit in cuts)
+        finest = next(unit for unit in GRANULARITIES if unit in cuts)  # no other is ordered by so
         return f"{member}.{finest}"
 
 

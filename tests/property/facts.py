@@ -33,7 +33,7 @@ from tests.property.model import (
     World,
 )
 from tests.property.queries import Filter, members_in
-from tests.property.times import Wall, cut_time, move_time, show_time
+from tests.property.times import Wall, cut, move_time, show_time
 from tests.property.trees import Hop, Refused, Tree, cubes_beyond, find_tree, prune, walk_from
 from tests.property.values import Joined, Row, Value, truth
 
@@ -313,7 +313,8 @@ class Facts:
         value = self.read(frame.shifts, item.place, row)
         if dimension_of(item.place).type == "time":
             moment = show_time(value, self.timezone)
-            return moment if item.granularity is None else cut_time(moment, item.granularity)
+            customs = dimension_of(item.place).granularities
+            return moment if item.granularity is None else cut(moment, item.granularity, customs)
         return value
 
     def read(self, shifts: Iterable[Shift], place: Place, row: Joined) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import date
 from decimal import Decimal
 from random import Random
 
@@ -24,6 +25,7 @@ from tests.property.model import (
     Cube,
     Dimension,
     DimensionType,
+    Granularity,
     Join,
     Measure,
     Relationship,
@@ -43,6 +45,16 @@ _TYPES: dict[str, DimensionType] = {
     "DATE": "time",
 }
 
+_CUSTOM = (
+    Granularity("half", 6, "month", origin=date(2023, 4, 1)),
+    Granularity("fiscal", 1, "year", offset=(1, "month")),
+    Granularity("fortnight", 2, "week", origin=date(2024, 1, 3)),
+    Granularity("sunday", 1, "week", offset=(-1, "day")),
+    Granularity("shift", 8, "hour", offset=(2, "hour")),
+    Granularity("season", 3, "month", offset=(2, "month")),
+    Granularity("tens", 10, "day", origin=date(2024, 2, 28)),
+)
+
 
 def make_world(random: Random) -> World:
     """Return tables, cubes over them, and views of the cubes."""
@@ -50,7 +62,7 @@ def make_world(random: Random) -> World:
     cubes = {name: Cube(name, f"t_{name}") for name in schema.keys}
     for link in schema.links:
         if link.parent == link.child:
-            cubes[f"{link.parent}_over"] = Cube(f"{link.parent}_over", f"t_{link.parent}")
+            cubes[f"over_{link.parent}"] = Cube(f"over_{link.parent}", f"t_{link.parent}")
     for name, cube in cubes.items():
         where = make_condition(random, name, ()) if random.random() < 0.1 else None
         bare = None if where is None else _bare(where)
@@ -100,7 +112,7 @@ def _bare(item: Expression) -> Expression:
 
 
 def _declare(random: Random, cubes: dict[str, Cube], link: Link) -> None:
-    parent = f"{link.parent}_over" if link.parent == link.child else link.parent
+    parent = f"over_{link.parent}" if link.parent == link.child else link.parent
     sides = random.choices((("child",), ("parent",), ("child", "parent")), (5, 3, 2))[0]
     down: Relationship = "one_to_one" if link.single else "one_to_many"
     up: Relationship = "one_to_one" if link.single else "many_to_one"
@@ -136,10 +148,20 @@ def _plain_dimensions(random: Random, cube: str, key: tuple[str, ...]) -> list[D
         for name in key
     ]
     found += [
-        Dimension(name, _TYPES[type_], Column(cube, name, bare=random.random() < 0.5))
+        Dimension(
+            name,
+            _TYPES[type_],
+            Column(cube, name, bare=random.random() < 0.5),
+            granularities=make_granularities(random) if _TYPES[type_] == "time" else (),
+        )
         for name, type_ in COLUMNS
     ]
     return found
+
+
+def make_granularities(random: Random) -> tuple[Granularity, ...]:
+    """Return granularities of the model, now and then."""
+    return tuple(random.sample(_CUSTOM, random.choices((0, 1, 2), (5, 2, 1))[0]))
 
 
 def make_condition(random: Random, cube: str, others: list[str] | tuple[()]) -> Expression:

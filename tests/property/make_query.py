@@ -81,7 +81,22 @@ def _make(random: Random, world: World, pool: Pool) -> Asked:
         # Without conditions, so that there is more to count.
         cut = tuple(Timed(item.member, random.choice(LONG)) for item in asked.times)
         asked = dataclasses.replace(asked, filters=(), segments=(), times=cut)
-    return _with_order(random, _suit_stages(random, pool, asked))
+    found = _with_order(random, _suit_stages(random, pool, asked))
+    return dataclasses.replace(
+        found,
+        times=tuple(_customise(random, pool, found, item) for item in found.times),
+        total=random.random() < 0.15,
+    )
+
+
+def _customise(random: Random, pool: Pool, asked: Asked, item: Timed) -> Timed:
+    """Cut by a granularity of the model in place of a built-in one, where nothing is ordered by it."""
+    found = pool[item.member].item
+    assert isinstance(found, Dimension)
+    ordered = any(name.startswith(item.member) for name, _ in asked.order or ())
+    if item.granularity is None or not found.granularities or ordered or random.random() < 0.4:
+        return item
+    return dataclasses.replace(item, granularity=random.choice(found.granularities).name)
 
 
 def _coarse(random: Random, dimensions: list[str]) -> list[str]:
@@ -107,6 +122,7 @@ def _suit_stages(random: Random, pool: Pool, asked: Asked) -> Asked:
             times = (timed,) if timed.granularity is not None else ()
         if item.stage is not None and random.random() < 0.7:
             listed = (*(item.stage.group_by or ()), *item.stage.reduce_by, *item.stage.excludes)
+            listed += item.stage.keeps or ()
             path = {f"{place.cube}.{place.item.name}": other for other, place in pool.items()}
             dimensions += [path[other] for other in listed if other in path]
     return dataclasses.replace(asked, times=times, dimensions=tuple(dict.fromkeys(dimensions)))

@@ -16,6 +16,7 @@ from tests.property.model import (
     TimeShift,
     Window,
 )
+from tests.property.queries import Compares, Filter, Nested
 
 _REACHES: Final[tuple[Reach, ...]] = (
     (1, "day"), (2, "day"), (1, "week"), (1, "month"), (1, "year"), "unbounded",
@@ -32,8 +33,49 @@ def with_stages(random: Random, cube: Cube) -> Cube:
     if random.random() < 0.35:
         made.append(_make_rolling(random, cube.name))
     if random.random() < 0.45:
-        made.append(_make_staged(random, cube))
+        made.append(_make_staged(random, cube, "staged"))
+    if random.random() < 0.25:
+        grown = dataclasses.replace(cube, measures=(*cube.measures, *made, *made))
+        made.append(_make_staged(random, grown, "nested"))
+    if random.random() < 0.25:
+        made.append(_make_rank(random, cube))
     return dataclasses.replace(cube, measures=(*cube.measures, *made))
+
+
+def _make_rank(random: Random, cube: Cube) -> Measure:
+    """Return a rank by what is exact: two averages may be equal but for their last digit."""
+    exact = [
+        item.name
+        for item in cube.measures
+        if item.type in {"count", "sum", "min", "max", "count_distinct"} and item.values == "number"
+        and not item.name.startswith("over")
+    ]  # fmt: skip
+    ranks = tuple(
+        (Member(cube.name, name), random.random() < 0.6)
+        for name in random.sample(exact, min(len(exact), random.choice((1, 1, 2))))
+    )
+    listed = tuple(f"{cube.name}.{name}" for name in random.sample(_GROUPS, random.choice((1, 2))))
+    match random.randrange(4):
+        case 0:
+            stage = Stage(ranks=ranks, group_by=listed)
+        case 1:
+            stage = Stage(ranks=ranks, reduce_by=listed, excludes=listed[:1])
+        case _:
+            stage = Stage(ranks=ranks, reduce_by=listed)
+    return Measure("ranked", "rank", None, stage=stage)
+
+
+def _make_filter(random: Random, cube: str) -> Filter:
+    choices: tuple[Filter, ...] = (
+        Compares(f"{cube}.flag", "equals", ("true",)),
+        Compares(f"{cube}.kind", "equals", (random.choice(("x", "y")),)),
+        Compares(f"{cube}.label", "notEquals", (random.choice(("a", "b")),)),
+        Compares(f"{cube}.qty", "gt", (random.choice(("0", "1", "2")),)),
+        Compares(f"{cube}.seen", "afterDate", ("2024-01-01",)),
+    )
+    if random.random() < 0.3:
+        return Nested(random.choice(("and", "or")), tuple(random.sample(choices, 2)))
+    return random.choice(choices)
 
 
 def _make_rolling(random: Random, own: str) -> Measure:
@@ -50,29 +92,43 @@ def _make_rolling(random: Random, own: str) -> Measure:
     return Measure("rolled", kind, sql, window=window)
 
 
-def _make_staged(random: Random, cube: Cube) -> Measure:
+def _make_staged(random: Random, cube: Cube, name: str) -> Measure:
     usable = [
         item.name
         for item in cube.measures
-        if item.values == "number" and item.window is None and item.stage is None
+        if item.values == "number"
+        and (name == "nested" or item.stage is None)
+        and item.window is None
     ]
+    if name == "nested":
+        usable = usable[-3:]  # mostly what is staged itself
     sql = Member(cube.name, random.choice(usable))
     listed = tuple(
         f"{cube.name}.{name}" for name in random.sample(_GROUPS, random.choice((1, 1, 2)))
     )
     outer: MeasureType = random.choice(("number", "sum", "max"))
-    match random.randrange(5):
+    fixed = name == "nested" and random.random() < 0.5
+    match random.randrange(8):
         case 0:
-            return Measure("staged", outer, sql, stage=Stage(reduce_by=listed))
+            return Measure(name, outer, sql, stage=Stage(reduce_by=listed))
         case 1:
-            return Measure("staged", outer, sql, stage=Stage(group_by=listed))
+            return Measure(name, outer, sql, stage=Stage(group_by=listed))
         case 2:
             finer: MeasureType = random.choice(("sum", "avg", "min", "max"))
-            return Measure("staged", finer, sql, stage=Stage(add_group_by=listed))
+            return Measure(name, finer, sql, stage=Stage(add_group_by=listed))
         case 3:
-            return Measure("staged", outer, sql, stage=Stage(excludes=listed))
+            return Measure(name, outer, sql, stage=Stage(excludes=listed, fixed=fixed))
+        case 4:
+            return Measure(name, outer, sql, stage=Stage(keeps=listed, fixed=fixed))
+        case 5:
+            added = (_make_filter(random, cube.name),)
+            return Measure(name, outer, sql, stage=Stage(includes=added, fixed=fixed))
+        case 6:
+            added = (_make_filter(random, cube.name),)
+            stage = Stage(excludes=listed, includes=added, reduce_by=listed[:1])
+            return Measure(name, outer, sql, stage=stage)
         case _:
             member = f"{cube.name}.seen" if random.random() < 0.5 else None
             unit = random.choice(("day", "month", "year"))
             shift = TimeShift(member, 1, unit, prior=random.random() < 0.8)
-            return Measure("staged", outer, sql, stage=Stage(shift=shift))
+            return Measure(name, outer, sql, stage=Stage(shift=shift))

@@ -42,6 +42,8 @@ def expressions_of(item: Dimension | Measure | Segment) -> Iterator[Expression]:
             if item.sql is not None:
                 yield item.sql
             yield from item.filters
+            if item.stage is not None:
+                yield from (ordered for ordered, _ in item.stage.ranks)
         case Segment():
             yield item.sql
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from typing import Literal
 
@@ -14,7 +15,7 @@ from tests.property.values import Row, Value
 Relationship = Literal["one_to_one", "one_to_many", "many_to_one"]
 DimensionType = Literal["string", "number", "boolean", "time"]
 MeasureType = Literal[
-    "count", "count_distinct", "sum", "avg", "min", "max", "number", "string", "boolean"
+    "count", "count_distinct", "sum", "avg", "min", "max", "number", "string", "boolean", "rank"
 ]
 
 
@@ -41,6 +42,17 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Granularity:
+    """Periods of `amount` units: from `origin` on, or by the calendar and `offset` later."""
+
+    name: str
+    amount: int
+    unit: str
+    origin: date | None = None
+    offset: tuple[int, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Dimension:
     """A dimension. With `sub_query`, `sql` is about measures, which are grouped by the cube's key.
 
@@ -53,6 +65,7 @@ class Dimension:
     primary_key: bool = False
     sub_query: bool = False
     propagates: bool = False
+    granularities: tuple[Granularity, ...] = ()
 
 
 Reach = tuple[int, str] | Literal["unbounded"]
@@ -81,12 +94,20 @@ class TimeShift:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a multi-stage measure changes for its inner stage: groups, conditions, times."""
+    """What a multi-stage measure changes for its inner stage: groups, conditions, times.
+
+    `excludes` and `keeps` name members whose conditions it lifts, or alone keeps; `includes` are
+    conditions more; `fixed`: it begins with those of the query. `ranks` is what a rank is ordered by.
+    """
 
     group_by: tuple[str, ...] | None = None
     reduce_by: tuple[str, ...] = ()
     add_group_by: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
+    keeps: tuple[str, ...] | None = None
+    includes: tuple[Filter, ...] = ()
+    fixed: bool = False
+    ranks: tuple[tuple[Expression, bool], ...] = ()
     shift: TimeShift | None = None
 
 

@@ -7,7 +7,18 @@ from typing import Any, Final
 import yaml
 
 from tests.property.expressions import Expression, write_literal, write_sql
-from tests.property.model import Case, Cube, Dimension, Measure, Stage, Table, View, Window, World
+from tests.property.model import (
+    Case,
+    Cube,
+    Dimension,
+    Granularity,
+    Measure,
+    Stage,
+    Table,
+    View,
+    Window,
+    World,
+)
 from tests.property.queries import Filter, Nested, write_filter
 
 GROUP: Final = "readers"
@@ -84,8 +95,19 @@ def _dimension(item: Dimension, own: str) -> dict[str, Any]:
         found |= {"primary_key": True, "public": True}
     if item.sub_query:
         found["sub_query"] = True
+    if item.granularities:
+        found["granularities"] = [_granularity(custom) for custom in item.granularities]
     if item.propagates:
         found["propagate_filters_to_sub_query"] = True
+    return found
+
+
+def _granularity(item: Granularity) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": item.name, "interval": f"{item.amount} {item.unit}"}
+    if item.origin is not None:
+        found["origin"] = item.origin.isoformat()
+    if item.offset is not None:
+        found["offset"] = f"{item.offset[0]} {item.offset[1]}"
     return found
 
 
@@ -114,7 +136,7 @@ def _measure(item: Measure, own: str) -> dict[str, Any]:
     if item.window is not None:
         found["rolling_window"] = _window(item.window)
     if item.stage is not None:
-        found |= {"multi_stage": True} | _stage(item.stage)
+        found |= {"multi_stage": True} | _stage(item.stage, own)
     return found
 
 
@@ -130,7 +152,7 @@ def _window(window: Window) -> dict[str, Any]:
     return found | {"offset": window.offset}
 
 
-def _stage(stage: Stage) -> dict[str, Any]:
+def _stage(stage: Stage, own: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if stage.group_by is not None:
         found["group_by"] = list(stage.group_by)
@@ -138,8 +160,13 @@ def _stage(stage: Stage) -> dict[str, Any]:
         found["reduce_by"] = list(stage.reduce_by)
     if stage.add_group_by:
         found["add_group_by"] = list(stage.add_group_by)
-    if stage.excludes:
-        found["filter"] = {"exclude": list(stage.excludes)}
+    if directive := _directive(stage):
+        found["filter"] = directive
+    if stage.ranks:
+        found["order_by"] = [
+            {"sql": write_sql(by, own), "dir": "desc" if down else "asc"}
+            for by, down in stage.ranks
+        ]
     if stage.shift is not None:
         shift = {
             "interval": f"{stage.shift.amount} {stage.shift.unit}",
@@ -149,6 +176,19 @@ def _stage(stage: Stage) -> dict[str, Any]:
             shift["time_dimension"] = stage.shift.member
         found["time_shift"] = [shift]
     return found
+
+
+def _directive(stage: Stage) -> dict[str, Any]:
+    directive: dict[str, Any] = {}
+    if stage.excludes:
+        directive["exclude"] = list(stage.excludes)
+    if stage.keeps is not None:
+        directive["keep_only"] = list(stage.keeps)
+    if stage.includes:
+        directive["include"] = [write_filter(item) for item in stage.includes]
+    if stage.fixed:
+        directive["mode"] = "fixed"
+    return directive
 
 
 def _view(view: View) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class Asked:
     offset: int = 0
     timezone: str = "UTC"
     ungrouped: bool = False
+    total: bool = False
 
     @property
     def meaningful(self) -> bool:
@@ -84,6 +85,7 @@ def write_query(asked: Asked) -> dict[str, Any]:
         "offset": asked.offset or None,
         "timezone": None if asked.timezone == "UTC" else asked.timezone,
         "ungrouped": asked.ungrouped or None,
+        "total": asked.total or None,
     }
     return {
         key: value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from itertools import chain
 from typing import TypeVar
 
 from semantic.errors import DucatError
@@ -151,6 +152,11 @@ def _smaller_cubes(cube: Cube) -> Iterator[Cube]:
         yield replace(cube, dimensions=plain)
     for index in range(len(cube.joins)):
         yield replace(cube, joins=_without(cube.joins, index))
+    yield from _smaller_members(cube)
+
+
+def _smaller_members(cube: Cube) -> Iterator[Cube]:
+    replace = dataclasses.replace
     for index in range(len(cube.measures)):
         yield replace(cube, measures=_without(cube.measures, index))
         measure = cube.measures[index]
@@ -184,10 +190,9 @@ def _is_whole(world: World, asked: Asked) -> bool:
     named += [item.member for item in asked.times]
     for condition in asked.filters:
         named += members_in(condition)
-    for cube in world.cubes:
-        for policy in cube.policies:
-            for part in policy:
-                named += members_in(part)
+    policies = (policy for cube in world.cubes for policy in cube.policies)
+    for row_filter in chain.from_iterable(policies):
+        named += members_in(row_filter)
     if not all(name in known for name in named):
         return False
     return all(

@@ -17,18 +17,21 @@ from tests.property.members import (
     measure_of,
     measures_below,
 )
-from tests.property.model import Measure, Place, TimeShift, Window, World
+from tests.property.model import Measure, Place, Stage, TimeShift, Window, World
 from tests.property.queries import members_in
 from tests.property.times import (
-    GRANULARITIES,
     MILLISECOND,
+    SECONDS,
+    cut,
     cut_time,
+    find_custom,
     first_moment,
     moment_after,
     move_time,
+    period_after,
 )
 from tests.property.trees import Refused
-from tests.property.values import Joined, Value
+from tests.property.values import Joined, Value, compare
 
 Within = Callable[[datetime], bool]
 
@@ -54,11 +57,10 @@ class Stages:
         item = measure_of(place)
         stage = item.stage
         assert stage is not None
+        if item.type == "rank":
+            return self._rank(frame, place, stage)
         assert item.sql is not None
-        below = [
-            Place(cube, found, place.path if cube == place.cube else (cube,))
-            for cube, found in measures_below(self.world, item)
-        ]
+        below = self._below(place)
         keys = [
             key
             for key in frame.keys
@@ -69,16 +71,15 @@ class Stages:
             added = Grouping(name, self.world.places[name])
             if added.identity not in [key.identity for key in keys]:
                 keys.append(added)
-        inner = dataclasses.replace(frame, keys=tuple(keys))
-        if stage.excludes:
-            inner = drop(inner, lambda name: self._own_name(name) in stage.excludes)
+        inner = dataclasses.replace(self._direct(frame, stage), keys=tuple(keys))
         if stage.shift is not None:
             inner = dataclasses.replace(inner, shifts=self._shifts(inner, stage.shift))
+        lifted = any(found not in inner.conditions for found in frame.conditions)
         values = {
             key: calculate(self.world, item.sql, found)
             for key, found in self._evaluate(inner, below).items()
         }
-        if inner.conditions == frame.conditions and inner.keys == frame.keys:
+        if not lifted and inner.keys == frame.keys:
             return {key: _outermost(item, [value]) for key, value in values.items()}
         shared = [key.identity for key in keys]
         outer = [index for index, key in enumerate(frame.keys) if key.identity in shared]
@@ -89,10 +90,54 @@ class Stages:
         if not frame.keys:
             parts.setdefault((), [])
         found = {key: _outermost(item, part) for key, part in parts.items()}
-        if len(outer) == len(frame.keys) and inner.conditions == frame.conditions:
+        if len(outer) == len(frame.keys) and not lifted:
             return found
         groups = self._evaluate(frame, below)
         return {key: found.get(tuple(key[index] for index in outer)) for key in groups}
+
+    def _direct(self, frame: Frame, stage: Stage) -> Frame:
+        """Return the frame with the conditions that the stage's filter leaves, and its own."""
+        found = frame
+        if stage.fixed:
+            root = self.root
+            found = dataclasses.replace(
+                frame, ranges=root.ranges, filters=root.filters, segments=root.segments
+            )
+        if stage.excludes:
+            found = drop(found, lambda name: self._own_name(name) in stage.excludes)
+        if stage.keeps is not None:
+            kept = stage.keeps
+            found = drop(found, lambda name: self._own_name(name) not in kept)
+        return dataclasses.replace(found, filters=(*found.filters, *stage.includes))
+
+    def _rank(self, frame: Frame, place: Place, stage: Stage) -> dict[Key, Value]:
+        """Return the place of each group among those that differ in what the grain leaves out."""
+        below = self._below(place)
+        inner = self._direct(frame, stage)
+        within = [
+            index
+            for index, key in enumerate(frame.keys)
+            if key.member not in stage.reduce_by
+            and (stage.group_by is None or key.member in stage.group_by)
+        ]
+        parts: dict[Key, list[tuple[Key, list[Value]]]] = {}
+        for key, found in self._evaluate(inner, below).items():
+            values = [calculate(self.world, by, found) for by, _ in stage.ranks]
+            parts.setdefault(tuple(key[index] for index in within), []).append((key, values))
+        ranks: dict[Key, Value] = {}
+        for part in parts.values():
+            for key, own in part:
+                before = [other for _, other in part if _is_before(stage, other, own)]
+                ranks[key] = 1 + len(before)
+        if any(found not in inner.conditions for found in frame.conditions):
+            return {key: ranks.get(key) for key in self._evaluate(frame, below)}
+        return ranks
+
+    def _below(self, place: Place) -> list[Place]:
+        return [
+            Place(cube, found, place.path if cube == place.cube else (cube,))
+            for cube, found in measures_below(self.world, measure_of(place))
+        ]
 
     def _own_name(self, member: str) -> str:
         place = self.world.places[member]
@@ -130,7 +175,7 @@ class Stages:
         }
         if len(members) > 1:
             raise Refused("unsupported")
-        finest = min(timed, key=lambda key: GRANULARITIES.index(key.granularity or ""))
+        finest = min(timed, key=_length)
         others = tuple(key for key in frame.keys if key.granularity is None)
         bare = Grouping(finest.name, finest.place)
         base = dataclasses.replace(frame, keys=(*others, bare), ranges=())
@@ -150,7 +195,7 @@ class Stages:
             inside = [row for moment, row in dated if seen(moment)]
             for row in inside:
                 key = tuple(
-                    cut_time(start, item.granularity)
+                    _cut(start, item)
                     if item.granularity is not None
                     else self.facts.cell(frame, item, row)
                     for item in frame.keys
@@ -158,8 +203,7 @@ class Stages:
                 groups.setdefault(key, []).append(row)
             if not inside:
                 empty = tuple(
-                    None if item.granularity is None else cut_time(start, item.granularity)
-                    for item in frame.keys
+                    None if item.granularity is None else _cut(start, item) for item in frame.keys
                 )
                 found[empty] = None
             for key, members_of in groups.items():
@@ -205,12 +249,38 @@ class Stages:
             if not moments:
                 return
             first, last = min(moments), max(moments)
-        start = cut_time(first, key.granularity)
+        start = _cut(first, key)
         while start is not None and start <= last:
-            end = move_time(start, 1, key.granularity)
-            assert end is not None
+            end = period_after(start, key.granularity, dimension_of(key.place).granularities)
             yield start, end
             start = end
+
+
+def _cut(moment: datetime, key: Grouping) -> datetime | None:
+    assert key.granularity is not None
+    return cut(moment, key.granularity, dimension_of(key.place).granularities)
+
+
+def _length(key: Grouping) -> float:
+    """Return about how long the periods of a key are."""
+    assert key.granularity is not None
+    custom = find_custom(key.granularity, dimension_of(key.place).granularities)
+    if custom is not None:
+        return custom.amount * SECONDS[custom.unit]
+    return SECONDS[key.granularity]
+
+
+def _is_before(stage: Stage, left: Sequence[Value], right: Sequence[Value]) -> bool:
+    """Whether one group comes before another; nulls come last."""
+    for (_, down), mine, theirs in zip(stage.ranks, left, right, strict=True):
+        if mine is None or theirs is None:
+            if mine is theirs:
+                continue
+            return theirs is None
+        if compare("=", mine, theirs):
+            continue
+        return compare(">" if down else "<", mine, theirs) is True
+    return False
 
 
 def _outermost(item: Measure, values: Sequence[Value]) -> Value:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import calendar
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from tests.property.model import Granularity
 from tests.property.values import Value
 
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 MILLISECOND = timedelta(milliseconds=1)
+SECONDS = {
+    "second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800,
+    "month": 2_629_800, "quarter": 7_889_400, "year": 31_557_600,
+}  # fmt: skip
 GRANULARITIES = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
 
 
@@ -56,6 +62,50 @@ def cut_time(moment: datetime | None, granularity: str) -> datetime | None:
             return day.replace(day=1, month=1)
         case _:
             raise ValueError(granularity)
+
+
+def cut(moment: datetime | None, name: str, customs: Sequence[Granularity] = ()) -> datetime | None:
+    """Return the start of the period of a granularity: one of `customs`, or a built-in one."""
+    custom = find_custom(name, customs)
+    if custom is None or moment is None:
+        return cut_time(moment, name)
+    begin = _first_period(custom)
+    count = 0
+    while _period(begin, custom, count) > moment:
+        count -= 50
+    while _period(begin, custom, count + 1) <= moment:
+        count += 1
+    return _period(begin, custom, count)
+
+
+def find_custom(name: str, customs: Sequence[Granularity]) -> Granularity | None:
+    """Return the granularity of that name, if it is one of the model."""
+    return next((item for item in customs if item.name == name), None)
+
+
+def period_after(start: datetime, name: str, customs: Sequence[Granularity] = ()) -> datetime:
+    """Return the start of the next period."""
+    custom = find_custom(name, customs)
+    step = (1, name) if custom is None else (custom.amount, custom.unit)
+    found = move_time(start, *step)
+    assert found is not None
+    return found
+
+
+def _first_period(custom: Granularity) -> datetime:
+    if custom.origin is not None:
+        return datetime(custom.origin.year, custom.origin.month, custom.origin.day)  # noqa: DTZ001
+    # A Monday that begins a month, a quarter and a year; a week of years later than no data.
+    begin = datetime(2018, 1, 1)  # noqa: DTZ001
+    moved = begin if custom.offset is None else move_time(begin, *custom.offset)
+    assert moved is not None
+    return moved
+
+
+def _period(begin: datetime, custom: Granularity, count: int) -> datetime:
+    found = move_time(begin, count * custom.amount, custom.unit)
+    assert found is not None
+    return found
 
 
 def first_moment(text: str) -> datetime:
