@@ -142,21 +142,13 @@ def query(
     from api.members import Model  # noqa: PLC0415
     from api.rest.answer import encode_load  # noqa: PLC0415  (light command line)
     from api.rest.request import read_request  # noqa: PLC0415
-    from semantic.project import Project  # noqa: PLC0415
     from semantic.query.context import SecurityContext  # noqa: PLC0415
     from semantic.service import SemanticLayer  # noqa: PLC0415
 
     asked = read_request("POST", b"", b'{"query":' + checked + b"}")
     asked.check_kind()
     chosen = read_settings(root)
-    layer = SemanticLayer.open(
-        Project.open(chosen.project),
-        serving=chosen.serving_path,
-        memory_limit=chosen.memory_limit,
-        timeout_seconds=chosen.query_timeout_seconds,
-        strict_joins=chosen.strict_joins,
-        plan_cache=chosen.plan_cache,
-    )
+    layer = SemanticLayer.of(chosen)
     try:
         context = SecurityContext(user=user, groups=groups)
         now = datetime.now(UTC)

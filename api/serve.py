@@ -80,14 +80,7 @@ def run_server(
     from semantic.service import SemanticLayer  # noqa: PLC0415
 
     configure_logs(settings)
-    layer = SemanticLayer.open(
-        project,
-        serving=settings.serving_path,
-        memory_limit=settings.memory_limit,
-        timeout_seconds=settings.query_timeout_seconds,
-        strict_joins=settings.strict_joins,
-        plan_cache=settings.plan_cache,
-    )
+    layer = SemanticLayer.of(settings)
     try:
         gateway = Gateway(layer, settings, secret=secret)
         app = build_app(gateway, project)

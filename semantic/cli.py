@@ -68,7 +68,6 @@ def explain(ctx: click.Context, query_json: str, *, as_json: bool) -> None:
     import orjson  # noqa: PLC0415 - as above
 
     from semantic.errors import QuerySyntaxError  # noqa: PLC0415
-    from semantic.project import Project  # noqa: PLC0415
     from semantic.query.context import SecurityContext  # noqa: PLC0415
     from semantic.query.from_json import parse_json  # noqa: PLC0415
     from semantic.service import SemanticLayer  # noqa: PLC0415
@@ -83,11 +82,7 @@ def explain(ctx: click.Context, query_json: str, *, as_json: bool) -> None:
             f"the query is not JSON: {invalid}",
             suggestion="""write '{"measures": ["flights.count"]}', or - to read standard input""",
         ) from invalid
-    layer = SemanticLayer.open(
-        Project.open(settings.project),
-        serving=settings.serving_path,
-        strict_joins=settings.strict_joins,
-    )
+    layer = SemanticLayer.of(settings)
     try:
         found = layer.explain(parse_json(document), SecurityContext(), now=datetime.now(UTC))
     finally:

@@ -17,7 +17,7 @@ from semantic.catalog.load import ModelLoader
 from semantic.compile.compiled import CompiledQuery
 from semantic.compile.plan_cache import KEPT_PLANS, PlanCache
 from semantic.compile.statement import compile_plan
-from semantic.engine.execute import Engine
+from semantic.engine.open_engine import open_engine
 from semantic.engine.query_engine import QueryEngine
 from semantic.engine.result import AnswerState, Result, ResultColumn
 from semantic.plan.build import build
@@ -29,6 +29,7 @@ from semantic.query.bound import BoundColumn, BoundQuery, DimensionUse, MeasureU
 from semantic.query.context import SecurityContext
 from semantic.query.query import Query
 from semantic.query.visibility import Visibility
+from semantic.settings import Settings
 
 
 class SemanticLayer:
@@ -54,8 +55,10 @@ class SemanticLayer:
         timeout_seconds: float = 60.0,
         strict_joins: bool = False,
         plan_cache: int = KEPT_PLANS,
+        engine_url: str | None = None,
+        engine_connections: int = 4,
     ) -> SemanticLayer:
-        """Return the layer of a project's model over the tables in `serving`.
+        """Return the layer of a project's model over the tables in `serving`, or at `engine_url`.
 
         The tables need not be there yet; each query looks for what is in service. With
         `strict_joins` a model in which joins lead to a cube in several ways is not usable.
@@ -63,14 +66,40 @@ class SemanticLayer:
 
         Raises:
             ModelError: the model is not usable.
+            SettingsError: there is no engine for the URL.
         """
         loader = ModelLoader(project.model, strict_joins=strict_joins)
-        engine = Engine(serving, memory_limit=memory_limit, timeout_seconds=timeout_seconds)
+        engine = open_engine(
+            engine_url,
+            serving=serving,
+            memory_limit=memory_limit,
+            timeout_seconds=timeout_seconds,
+            connections=engine_connections,
+        )
         try:
             return cls(loader, engine, plan_cache=plan_cache)
         except BaseException:
             engine.close()
             raise
+
+    @classmethod
+    def of(cls, settings: Settings) -> SemanticLayer:
+        """Return the layer of the project and the engine that the settings name.
+
+        Raises:
+            ProjectError, ModelError, SettingsError: there is no usable project or engine.
+        """
+        url = settings.engine_url
+        return cls.open(
+            Project.open(settings.project),
+            serving=settings.serving_path,
+            memory_limit=settings.memory_limit,
+            timeout_seconds=settings.query_timeout_seconds,
+            strict_joins=settings.strict_joins,
+            plan_cache=settings.plan_cache,
+            engine_url=None if url is None else url.get_secret_value(),
+            engine_connections=settings.engine_connections,
+        )
 
     @property
     def catalog(self) -> Catalog:

@@ -93,6 +93,14 @@ class Settings(BaseSettings):
     caller_rate: int = Field(
         0, ge=0, description="queries that one caller may ask in a minute; 0 sets no limit"
     )
+    engine_url: SecretStr | None = Field(
+        None,
+        description="database that queries run on, `postgres://user:password@host/database`; "
+        "without it the tables that the flows serve",
+    )
+    engine_connections: int = Field(
+        4, ge=1, le=200, description="connections to the database of `DUCAT_ENGINE_URL`"
+    )
     memory_limit: str = Field("4GB", description="memory of the query engine before it spills")
     plan_cache: int = Field(
         512, ge=0, description="shapes of queries whose plans are kept; 0 keeps none"

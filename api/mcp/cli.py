@@ -26,20 +26,12 @@ def mcp(root: Path | None, user: str, groups: tuple[str, ...]) -> None:
     from api.gateway import Asker, Gateway  # noqa: PLC0415
     from api.logs import configure_logs  # noqa: PLC0415
     from api.mcp.server import serve_stdio  # noqa: PLC0415
-    from semantic.project import Project  # noqa: PLC0415
     from semantic.query.context import SecurityContext  # noqa: PLC0415
     from semantic.service import SemanticLayer  # noqa: PLC0415
 
     settings = read_settings(root)
     configure_logs(settings)
-    layer = SemanticLayer.open(
-        Project.open(settings.project),
-        serving=settings.serving_path,
-        memory_limit=settings.memory_limit,
-        timeout_seconds=settings.query_timeout_seconds,
-        strict_joins=settings.strict_joins,
-        plan_cache=settings.plan_cache,
-    )
+    layer = SemanticLayer.of(settings)
     try:
         gateway = Gateway(layer, settings, secret=make_secret())
         try:

@@ -125,7 +125,7 @@ def encode_result(
         "lastRefreshTime": format_instant(result.state.built_at),
         "annotation": annotate(result, model),
         "dataSource": "default",
-        "dbType": "duckdb",
+        "dbType": result.engine,
         "external": False,
         "slowQuery": False,
     }

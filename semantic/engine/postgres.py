@@ -82,6 +82,7 @@ class PostgresEngine:
             total=total,
             truncated=truncated,
             seconds=time.perf_counter() - started,
+            engine="postgres",
         )
 
     def state(self, tables: tuple[str, ...] | None) -> AnswerState:  # noqa: ARG002 -- none is known

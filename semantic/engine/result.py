@@ -63,3 +63,4 @@ class Result:
     total: int | None = None
     truncated: bool = False
     seconds: float = 0.0
+    engine: Literal["duckdb", "postgres"] = "duckdb"  # Cube's `dbType`
