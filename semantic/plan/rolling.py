@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from semantic.catalog.catalog import Catalog, Measure, RollingWindow
 from semantic.errors import UnsupportedError
 from semantic.plan.frame import Frame, name_of
-from semantic.plan.lineage import is_typed, measures_of, reach_of
+from semantic.plan.lineage import is_typed, measures_of
 from semantic.plan.nodes import Bounds, GroupKey, Relation, Roll, Rows, Series
 from semantic.plan.rows import RowFinder
 from semantic.query.bound import BoundQuery, DimensionUse, Within
@@ -92,9 +92,11 @@ class Windows:
             return Series(finest, start, end, None, calendar)
         time = GroupKey(finest.dimension, finest.path, None)
         # The first and the last time of rows that the caller may see: a policy's filter holds here.
-        read = reach_of(self._catalog, time.dimension).cubes
-        guards = tuple(item for item in frame.guards if not item.cubes.isdisjoint(read))
-        _, rows = self._finder.find(None, Frame((time,), shifts=frame.shifts, guards=guards))
+        every = Frame((time,), shifts=frame.shifts)
+        _, rows = self._finder.find(None, every)
+        guards = tuple(item for item in frame.guards if not item.cubes.isdisjoint(rows.cubes))
+        if guards:
+            _, rows = self._finder.find(None, dataclasses.replace(every, guards=guards))
         return Series(finest, None, None, Bounds(rows, time), calendar)
 
     def _finest(self, key: GroupKey, window: RollingWindow) -> str:

@@ -12,7 +12,6 @@ from tests.property.members import (
     aggregate_measure,
     aggregate_values,
     calculate,
-    cubes_of,
     dimension_of,
     measure_of,
     measures_below,
@@ -235,10 +234,11 @@ class Stages:
             first = first_moment(frame.ranges[0].values[0] or "")
             last = moment_after(frame.ranges[0].values[-1] or "") - MILLISECOND
         else:
-            read = set(cubes_of(self.world, key.place.cube, key.place.item))
-            guards = tuple(place for place in frame.guards if place.cube in read)
-            bare = Grouping(key.name, key.place)
-            timed = Frame((bare,), shifts=frame.shifts, guards=guards)
+            timed = Frame((Grouping(key.name, key.place),), shifts=frame.shifts)
+            tree = self.facts.tree(timed, [])
+            met = {tree.root, *(hop.target for hop in tree.hops)}
+            guards = tuple(place for place in frame.guards if place.cube in met)
+            timed = dataclasses.replace(timed, guards=guards)
             tree = self.facts.tree(timed, [])
             cells = [
                 self.facts.cell(timed, timed.keys[0], row)

@@ -1,0 +1,64 @@
+"""What random queries once found to be wrong, made small. Expected rows are counted by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from semantic.query.context import SecurityContext
+from semantic.query.from_json import parse_json
+from tests.golden.queries.layer import open_layer
+from tests.property.ask import NOW
+
+Rows = list[tuple[Any, ...]]
+
+
+def ask(folder: Path, model: str, seed: str, groups: tuple[str, ...] = (), **query: Any) -> Rows:
+    """Return the rows, times as texts."""
+    layer = open_layer(folder, model, seed)
+    try:
+        result = layer.load(parse_json(query), SecurityContext("ann", groups), now=NOW)
+    finally:
+        layer.close()
+    rows = (row.values() for row in result.table.to_pylist())
+    return [
+        tuple(f"{item:%Y-%m-%d}" if hasattr(item, "year") else item for item in row) for row in rows
+    ]
+
+
+def test_periods_are_of_rows_that_hidden_rows_do_not_lead_to(tmp_path: Path) -> None:
+    """Case 13291: the time was reached through a guarded cube, and began with what that hides."""
+    model = """
+    cubes:
+      - name: visits
+        sql_table: gold.visits
+        joins: [{name: people, relationship: many_to_one, sql: "{CUBE}.person = {people}.id"}]
+        dimensions:
+          - {name: id, type: number, sql: id, primary_key: true}
+          - {name: born, type: time, sql: "{towns.founded}"}
+        measures: [{name: so_far, type: count, rolling_window: {trailing: unbounded}}]
+      - name: people
+        sql_table: gold.people
+        joins: [{name: towns, relationship: many_to_one, sql: "{CUBE}.town = {towns}.id"}]
+        dimensions:
+          - {name: id, type: number, sql: id, primary_key: true}
+          - {name: kind, type: string, sql: kind}
+        access_policy:
+          - {group: some, row_level: {filters: [{member: kind, operator: equals, values: [a]}]}}
+      - name: towns
+        sql_table: gold.towns
+        dimensions:
+          - {name: id, type: number, sql: id, primary_key: true}
+          - {name: founded, type: time, sql: founded}
+    """
+    seed = """
+    CREATE TABLE gold.towns AS SELECT * FROM (VALUES (1, DATE '2020-01-01'), (2, DATE '2020-03-01')) t(id, founded);
+    CREATE TABLE gold.people AS SELECT * FROM (VALUES (1, 'b', 1), (2, 'a', 2)) t(id, kind, town);
+    CREATE TABLE gold.visits AS SELECT * FROM (VALUES (1, 1), (2, 2), (3, 2)) t(id, person);
+    """
+    times = [{"dimension": "visits.born", "granularity": "month"}]
+    found = ask(
+        tmp_path, model, seed, ("some",),
+        measures=["visits.so_far"], dimensions=["people.kind"], timeDimensions=times,
+    )  # fmt: skip
+    assert found == [("a", "2020-03-01", 2)]
