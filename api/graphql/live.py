@@ -97,7 +97,9 @@ class LiveSchema:
         seen = await self._gateway.changes.read()
         while True:
             try:
-                context = self._gateway.authenticator.authenticate(connection.credentials())
+                credentials = connection.credentials()
+                await self._gateway.authenticator.prepare(credentials)
+                context = self._gateway.authenticator.authenticate(credentials)
                 asker = Asker(context, "graphql", connection.request_id)
                 answered = await self._face.execute(request, asker, ALLOWED)
             except RejectedError as rejected:
@@ -148,7 +150,9 @@ class LiveView(GraphQL[Connection, None]):
     async def on_ws_connect(self, context: Connection) -> dict[str, object]:
         """Refuse a connection whose token is not valid."""
         try:
-            self._gateway.authenticator.authenticate(context.credentials())
+            credentials = context.credentials()
+            await self._gateway.authenticator.prepare(credentials)
+            self._gateway.authenticator.authenticate(credentials)
         except DucatError as refused:
             raise ConnectionRejectionError(
                 {"message": shorten(present(refused).message)}

@@ -19,6 +19,7 @@ from websockets.sync.connection import Connection
 from api.auth import make_token
 from semantic.snapshot import QualityState, Snapshot, TableSnapshot, identify, publish_snapshot
 from tests.unit.api.conftest import SECRET, Server, Site, make_site, publish, run_server
+from tests.unit.api.identity import AUDIENCE, ISSUER, run_provider
 
 COUNT = "subscription { cube { sales { count } } }"
 
@@ -182,3 +183,21 @@ def test_malformed_frames_end_the_socket_and_not_the_server(server: Server, fram
 def test_subscriptions_over_http_are_sent_to_the_socket(server: Server) -> None:
     answer = server.graphql(COUNT)
     assert "WebSocket" in answer["errors"][0]["message"]
+
+
+def test_a_socket_takes_a_providers_token_before_any_other_request_has_fetched_its_key(
+    site: Site, tmp_path: Path
+) -> None:
+    with run_provider() as provider:
+        provider.add_key("one")
+        settings = {
+            "DUCAT_JWT_JWKS_URL": provider.url,
+            "DUCAT_JWT_ISSUER": ISSUER,
+            "DUCAT_JWT_AUDIENCE": AUDIENCE,
+        }
+        with (
+            run_server(site, tmp_path, **settings) as own,
+            talk(own, f"Bearer {provider.sign('one', sub='ann')}") as socket,
+        ):
+            subscribe(socket, COUNT)
+            assert receive(socket, "next")["payload"]["data"]["cube"]
