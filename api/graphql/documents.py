@@ -51,7 +51,7 @@ def read_body(body: bytes) -> GraphQLRequest:
 
 
 def read_parameters(query_string: bytes) -> GraphQLRequest:
-    """Return the request in a GET's parameters: `query`, `variables`, `operationName`, `extensions`.
+    """Return the request in the parameters of a GET: `query`, `variables`, `operationName`, `extensions`.
 
     Raises:
         QuerySyntaxError: they are no GraphQL request.

@@ -35,7 +35,7 @@ from semantic.query.bound import (
 )
 from semantic.query.dates import Instant, Interval, parse_range
 from semantic.query.members import EVERYTHING, find_member
-from semantic.query.query import AndFilter, Filter, MemberFilter, OrFilter, Query
+from semantic.query.query import AndFilter, Filter, MemberFilter, Query
 from semantic.query.values import check_text, parse_value
 
 Typed = Value | Interval
@@ -169,11 +169,11 @@ class Tracer:
                 traced_rows.append(self._filter(item, _next(rows)))
         ranges: list[Interval | None] = []
         dated: list[Condition] = []
-        for item, found in zip(bound.query.time_dimensions, bound.ranges, strict=True):
-            if item.date_range is None or found is None:
+        for asked_time, found in zip(bound.query.time_dimensions, bound.ranges, strict=True):
+            if asked_time.date_range is None or found is None:
                 ranges.append(None)
                 continue
-            moved = self._range(1 if isinstance(item.date_range, str) else 2, found)
+            moved = self._range(1 if isinstance(asked_time.date_range, str) else 2, found)
             ranges.append(moved)
             plain = bound.rows[len(dated)]
             if not isinstance(plain, Within) or plain != Within(plain.use, found.start, found.end):
@@ -206,17 +206,16 @@ class Tracer:
         return isinstance(find_member(self._catalog, item.member, EVERYTHING)[0], MeasureUse)
 
     def _filter(self, item: Filter, condition: Condition) -> Condition:
-        match item, condition:
-            case (AndFilter(), AllOf()) | (OrFilter(), AnyOf()):
-                if len(item.parts) != len(condition.parts):
-                    raise UntraceableError("a filter")
-                pairs = zip(item.parts, condition.parts, strict=True)
-                parts = tuple(self._filter(part, found) for part, found in pairs)
-                return dataclasses.replace(condition, parts=parts)
-            case MemberFilter(), _:
-                return self._member(item, condition)
-            case _:
-                raise UntraceableError("a filter")
+        if isinstance(item, MemberFilter):
+            return self._member(item, condition)
+        if not isinstance(condition, AllOf | AnyOf):
+            raise UntraceableError("a filter")
+        alike = isinstance(item, AndFilter) is isinstance(condition, AllOf)
+        if not alike or len(item.parts) != len(condition.parts):
+            raise UntraceableError("a filter")
+        pairs = zip(item.parts, condition.parts, strict=True)
+        parts = tuple(self._filter(part, found) for part, found in pairs)
+        return dataclasses.replace(condition, parts=parts)
 
     def _member(self, item: MemberFilter, condition: Condition) -> Condition:
         texts = [text for text in item.values if text is not None]

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 from semantic.compile.dialects.periods import Parameter
 
@@ -141,7 +141,7 @@ class TracedFloat(Traced, float):
     """A number that no DECIMAL can hold."""
 
 
-class TracedDecimal(Traced, Decimal):
+class TracedDecimal(Traced, Decimal):  # type: ignore[misc]  # its __format__ takes less
     """An exact number."""
 
 
@@ -150,14 +150,15 @@ class TracedMoment(Traced, datetime):
 
     def isoformat(self, sep: str = "T", timespec: str = "auto") -> str:
         """Return the time as text, traced."""
-        return self.derive(partial(_write, sep, timespec))  # type: ignore[return-value] -- a text
+        text: Any = self.derive(partial(_write, sep, timespec))
+        return cast("str", text)
 
-    def __sub__(self, other: object) -> Any:
+    def __sub__(self, other: object) -> Any:  # type: ignore[override]
         if isinstance(other, timedelta):
             return self.derive(partial(_move, -other))
         raise UntraceableError("-")
 
-    def __add__(self, other: object) -> Any:
+    def __add__(self, other: object) -> Any:  # type: ignore[override]
         if isinstance(other, timedelta):
             return self.derive(partial(_move, other))
         raise UntraceableError("+")
@@ -207,7 +208,7 @@ def make_traced(value: Parameter, trace: Trace, atom: int) -> Parameter:
             found = TracedMoment.combine(value.date(), value.timetz())
     own = object.__getattribute__(found, "__dict__")
     own["trace"], own["atom"], own["plain"] = trace, atom, value
-    return found  # type: ignore[return-value] -- each of them is of its plain type, too
+    return cast("Parameter", found)  # each of them is of its plain type, too
 
 
 def write_plain(value: Parameter) -> Parameter:
