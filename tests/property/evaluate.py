@@ -65,7 +65,10 @@ class Evaluator:
 
     def answer(self) -> Answer:
         """Return the rows of the query."""
+        self.facts.ways = put_end_to_end(self.asked.hints)
         rows = self._ungrouped() if self.asked.ungrouped else self._grouped()
+        if not self.facts.followed.issuperset(self.facts.ways):
+            raise Refused("unsupported")
         return Answer(rows, self._order(), self.facts.refusable)
 
     def trees(self) -> dict[Name, Tree]:
@@ -158,6 +161,17 @@ class Evaluator:
         cuts = [item.granularity for item in self.asked.times if item.member == member]
         finest = next(unit for unit in GRANULARITIES if unit in cuts)  # no other is ordered by so
         return f"{member}.{finest}"
+
+
+def put_end_to_end(hints: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], ...]:
+    """Return join hints as ways: one that begins where the one before ends goes on from there."""
+    ways: list[tuple[str, ...]] = []
+    for hint in hints:
+        if ways and ways[-1][-1] == hint[0]:
+            ways[-1] = (*ways[-1], *hint[1:])
+        else:
+            ways.append(hint)
+    return tuple(ways)
 
 
 def is_staged(item: Measure) -> bool:

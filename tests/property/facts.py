@@ -55,6 +55,8 @@ class Facts:
         self.world = world
         self.timezone = timezone
         self.refusable: set[str] = set()
+        self.ways: tuple[tuple[str, ...], ...] = ()  # join hints
+        self.followed: set[tuple[str, ...]] = set()
         self.frame = Frame()
         self.others: list[Place] = []
         self._evaluate = evaluate
@@ -91,6 +93,10 @@ class Facts:
             cubes.update(dict.fromkeys(cubes_of(self.world, place.cube, place.item)))
             if len(place.path) > 1:
                 paths[place.path] = None
+        for way in self.ways:
+            if len(found := [index for index, cube in enumerate(way) if cube in cubes]) > 1:
+                paths[way[found[0] : found[-1] + 1]] = None
+                self.followed.add(way)
         tree = find_tree(self._joins, [*cubes, *hubs], list(paths))
         if tree.doubtful:
             self.refusable.add("ambiguous_join_path")

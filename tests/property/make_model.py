@@ -355,14 +355,12 @@ def _make_view(random: Random, world: World) -> View | None:
     starting = [cube.name for cube in world.cubes if cube.joins]
     if not starting or random.random() < 0.3:
         return None
-    root = random.choice(starting)
-    paths: list[tuple[str, ...]] = [(root,)]
-    joined = {root}
-    for path in paths:
-        for join in world.cube[path[-1]].joins:
-            if join.target not in joined and random.random() < 0.8:
-                joined.add(join.target)
-                paths.append((*path, join.target))
+    joined: set[str] = set()
+    paths = _lead(random, world, random.choice(starting), joined)
+    if random.random() < 0.35:
+        others = [name for name in starting if name not in joined]
+        if others:
+            paths += _lead(random, world, random.choice(others), joined)
     parts = [ViewPart(paths[0])]
     for path in paths[1:]:
         prefix = f"{path[-1]}_" if random.random() < 0.7 else f"via_{path[-1]}_"
@@ -373,3 +371,15 @@ def _make_view(random: Random, world: World) -> View | None:
             includes = tuple(random.sample(names, min(4, len(names))))
         parts.append(ViewPart(path, prefix, includes))
     return View("sight", tuple(parts))
+
+
+def _lead(random: Random, world: World, root: str, joined: set[str]) -> list[tuple[str, ...]]:
+    """Return paths from a root to cubes that are not there yet."""
+    paths: list[tuple[str, ...]] = [(root,)]
+    joined.add(root)
+    for path in paths:
+        for join in world.cube[path[-1]].joins:
+            if join.target not in joined and random.random() < 0.8:
+                joined.add(join.target)
+                paths.append((*path, join.target))
+    return paths

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from random import Random
 from typing import Final
 
@@ -12,6 +12,7 @@ from tests.property.make_schema import KINDS, LABELS, make_day, make_moment
 from tests.property.model import Cube, Dimension, DimensionType, Measure, Place, Segment, World
 from tests.property.queries import Asked, Compares, Filter, Nested, Timed, members_in
 from tests.property.times import GRANULARITIES
+from tests.property.trees import simple_paths
 
 LONG: Final = ("day", "week", "month", "quarter", "year")
 ZONES: Final = ("America/New_York", "Europe/Berlin", "Asia/Kolkata", "Asia/Tokyo")
@@ -57,7 +58,6 @@ def _reach(cube: Cube) -> int:
 
 
 def _make(random: Random, world: World, pool: Pool) -> Asked:
-    del world
     dimensions = [name for name, place in pool.items() if isinstance(place.item, Dimension)]
     timed = [name for name in dimensions if _type(pool[name]) == "time"]
     measures = [name for name, place in pool.items() if isinstance(place.item, Measure)]
@@ -86,7 +86,28 @@ def _make(random: Random, world: World, pool: Pool) -> Asked:
         found,
         times=tuple(_customise(random, pool, found, item) for item in found.times),
         total=random.random() < 0.15,
+        hints=_make_hints(random, world, found) if random.random() < 0.08 else (),
     )
+
+
+def _make_hints(random: Random, world: World, asked: Asked) -> tuple[tuple[str, ...], ...]:
+    """Return a way between two cubes of the query, whole or in pairs; of a view, none."""
+    names = (*asked.measures, *asked.dimensions, *(item.member for item in asked.times))
+    cubes = list(dict.fromkeys(world.places[name].cube for name in names))
+    if len(cubes) < 2 or any(len(world.places[name].path) > 1 for name in names):
+        return ()
+    joins = {cube.name: {join.target: join for join in cube.joins} for cube in world.cubes}
+    ways = [
+        way
+        for source in cubes
+        for target in cubes
+        if source != target
+        for way in simple_paths(joins, source, target)
+    ]
+    if not ways:
+        return ()
+    way = random.choice(ways)
+    return (way,) if random.random() < 0.5 else tuple(pairwise(way))
 
 
 def _customise(random: Random, pool: Pool, asked: Asked, item: Timed) -> Timed:

@@ -51,6 +51,7 @@ class Asked:
     timezone: str = "UTC"
     ungrouped: bool = False
     total: bool = False
+    hints: tuple[tuple[str, ...], ...] = ()
 
     @property
     def meaningful(self) -> bool:
@@ -86,6 +87,7 @@ def write_query(asked: Asked) -> dict[str, Any]:
         "timezone": None if asked.timezone == "UTC" else asked.timezone,
         "ungrouped": asked.ungrouped or None,
         "total": asked.total or None,
+        "joinHints": [list(hint) for hint in asked.hints] or None,
     }
     return {
         key: value

@@ -93,6 +93,8 @@ def _smaller_queries(asked: Asked) -> Iterator[Asked]:
             replace(asked, offset=0),
             replace(asked, order=()),
             replace(asked, timezone="UTC"),
+            replace(asked, total=False),
+            replace(asked, hints=()),
         )
         if less != asked
     )
