@@ -35,7 +35,13 @@ from semantic.plan.nodes import (
     Spread,
 )
 from semantic.plan.rolling import Windows
-from semantic.plan.rows import RowFinder, find_beyond, without_computed, without_made_of
+from semantic.plan.rows import (
+    RowFinder,
+    check_switches,
+    find_beyond,
+    without_computed,
+    without_made_of,
+)
 from semantic.query.bound import BoundQuery
 
 _INSENSITIVE = frozenset({"min", "max", "count_distinct", "count_distinct_approx"})
@@ -151,8 +157,10 @@ class Evaluator:
         """Whether joins repeat rows of the leaf's cube, so that its aggregate would notice.
 
         Raises:
-            UnsafeAggregationError: the leaf reads across a join that repeats its rows.
+            UnsafeAggregationError: the leaf reads across a join that repeats its rows, or a switch
+                of which several values stand in one group.
         """
+        check_switches(self._catalog, leaf, rows, frame)
         multiplying = rows.multiplying
         grouped = {(key.dimension.cube, key.dimension.name) for key in frame.keys}
         if not multiplying:

@@ -17,7 +17,7 @@ from semantic.errors import UnsupportedError
 from semantic.plan.frame import Frame, name_of
 from semantic.plan.lineage import is_typed, measures_of
 from semantic.plan.nodes import Bounds, GroupKey, Relation, Roll, Rows, Series
-from semantic.plan.rows import RowFinder
+from semantic.plan.rows import RowFinder, check_switches
 from semantic.query.bound import BoundQuery, DimensionUse, Within
 from semantic.query.dates import Instant, move_instant
 from semantic.spec.intervals import UNITS, parse_interval
@@ -81,6 +81,7 @@ class Windows:
             )
         inner = dataclasses.replace(base, keys=(*others, time))
         _, rows = self._finder.find(plain, inner)
+        check_switches(self._catalog, plain, rows, inner)
         parts = self._finest(finest, window) if finest.granularity in UNITS else None
         return Roll(rows, series, time, frame.keys, measure, parts)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from semantic.catalog.catalog import Catalog, Dimension, Measure
 from semantic.catalog.join_graph import JoinTree
-from semantic.errors import NoJoinPathError, UnsupportedError
+from semantic.errors import NoJoinPathError, UnsafeAggregationError, UnsupportedError
 from semantic.plan.frame import Frame, dimension_uses, names_in
 from semantic.plan.lineage import (
     Item,
@@ -25,7 +25,7 @@ from semantic.plan.lineage import (
     switches_below,
 )
 from semantic.plan.nodes import Attachment, GroupKey, MeasureName, Rows, Shift, Step
-from semantic.query.bound import Condition, DimensionUse, Guard, SegmentUse, Use
+from semantic.query.bound import Condition, DimensionUse, Guard, OneOf, SegmentUse, Use
 from semantic.query.conditions import uses_of
 from semantic.spec.intervals import parse_interval
 
@@ -284,6 +284,29 @@ class RowFinder:
             _unique(switches),
             tuple(guard.condition for guard in held.guards),
         )
+
+
+def check_switches(catalog: Catalog, leaf: Measure, rows: Rows, frame: Frame) -> None:
+    """Check that a measure reads no switch of which several values may stand in one group.
+
+    Raises:
+        UnsafeAggregationError: it does: a row of its cube has several values there.
+    """
+    if not rows.switches:
+        return
+    told = {(key.dimension.cube, key.dimension.name) for key in frame.keys}
+    for condition in rows.conditions:
+        if isinstance(condition, OneOf) and not condition.negated and not condition.null:
+            use = condition.use
+            if len(condition.values) == 1 and isinstance(use, DimensionUse):
+                told.add((use.dimension.cube, use.dimension.name))
+    for switch in switches_below(catalog, leaf):
+        if (switch.cube, switch.name) not in told and len(switch.values) > 1:
+            raise UnsafeAggregationError(
+                f"{leaf.cube}.{leaf.name} reads {switch.cube}.{switch.name}, of which each row "
+                "stands for several values",
+                suggestion=f"group by {switch.cube}.{switch.name}, or filter by one of its values",
+            )
 
 
 def find_beyond(rows: Rows) -> set[str]:

@@ -65,7 +65,7 @@ def _with_null(value: Value, tests: list[bool | None], *, null: bool, negated: b
 
 def _typed(text: str, type_: DimensionType, value: Value, zone: str) -> Value:
     match type_:
-        case "string":
+        case "string" | "switch":
             return text
         case "number":
             return Decimal(text)

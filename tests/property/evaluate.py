@@ -22,7 +22,7 @@ from tests.property.members import (
     measures_below,
     value_in_row,
 )
-from tests.property.model import DimensionType, Measure, Place, World
+from tests.property.model import DimensionType, Measure, Place, Switch, World
 from tests.property.queries import Asked, members_in
 from tests.property.stages import Stages
 from tests.property.times import GRANULARITIES
@@ -116,6 +116,7 @@ class Evaluator:
             return found[place.cube, place.item.name]
         item = measure_of(place)
         assert item.sql is not None
+        assert not isinstance(item.sql, Switch)
         return calculate(self.world, item.sql, found)
 
     def _ungrouped(self) -> list[dict[str, Value]]:
@@ -126,7 +127,7 @@ class Evaluator:
         tree = self.facts.tree(self.frame, list(places.values()))
         self.facts.prepare(self.frame, self.frame, list(places.values()))
         rows: list[dict[str, Value]] = []
-        for row in self.facts.join(tree, tree.root):
+        for row in self.facts.rows(tree, tree.root, self.frame, list(places.values())):
             if self.facts.passes(self.frame, row):
                 cells = {item.name: self.facts.cell(self.frame, item, row)
                          for item in self.frame.keys}  # fmt: skip
@@ -176,7 +177,7 @@ def put_end_to_end(hints: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], .
 
 def is_staged(item: Measure) -> bool:
     """Whether the measure is made of another evaluation."""
-    return item.window is not None or item.stage is not None
+    return item.window is not None or item.stage is not None or isinstance(item.sql, Switch)
 
 
 def split(world: World, measures: Sequence[Place]) -> tuple[list[Place], list[Place]]:

@@ -20,6 +20,7 @@ from tests.property.members import (
     measure_of,
     measures_below,
     names_below,
+    switches_below,
 )
 from tests.property.members import calculate as calculate_value
 from tests.property.model import (
@@ -32,7 +33,7 @@ from tests.property.model import (
     Segment,
     World,
 )
-from tests.property.queries import Filter, members_in
+from tests.property.queries import Compares, Filter, members_in
 from tests.property.times import Wall, cut, move_time, show_time
 from tests.property.trees import Hop, Refused, Tree, cubes_beyond, find_tree, prune, walk_from
 from tests.property.values import Joined, Row, Value, truth
@@ -179,7 +180,7 @@ class Facts:
         if not leaves:
             tree = self.tree(frame, [])
             self.prepare(frame, frame, [])
-            for key in self.group(frame, self.join(tree, tree.root)):
+            for key in self.group(frame, self.rows(tree, tree.root, frame, [])):
                 groups[key] = {}
         for leaf in leaves:
             name = (leaf.cube, leaf.item.name)
@@ -205,10 +206,13 @@ class Facts:
             known = dataclasses.replace(known, ranges=())
         self.check(leaf, tree)
         found: dict[Key, list[Joined]] = {} if frame.keys else {(): []}
-        for key, rows in self.group(known, self.join(tree, leaf.cube), window).items():
+        self.check_switches(leaf, known)
+        for key, rows in self.group(
+            known, self.rows(tree, leaf.cube, known, [leaf]), window
+        ).items():
             found[key] = count_once(rows, leaf.cube)
         if tree.root != leaf.cube and frame.keys:
-            for key in self.group(known, self.join(tree, tree.root), window):
+            for key in self.group(known, self.rows(tree, tree.root, known, []), window):
                 found.setdefault(key, [])
         item = measure_of(leaf)
         return {key: aggregate_measure(item, rows, self.readers) for key, rows in found.items()}
@@ -244,6 +248,38 @@ class Facts:
             if len(rows) > _MOST_ROWS:
                 raise TooLarge
         return rows
+
+    def rows(self, tree: Tree, start: str, frame: Frame, measures: Sequence[Place]) -> list[Joined]:
+        """Join rows; each stands once for each value of a switch that is mentioned."""
+        rows = self.join(tree, start)
+        switches: dict[Name, Dimension] = {}
+        for place in self._mentions(frame, measures):
+            switches |= switches_below(self.world, place.cube, place.item)
+        for (cube, _), item in switches.items():
+            rows = [
+                {**row, f"{cube} {item.name}": {"value": value}}
+                for row in rows
+                for value in item.values
+            ]
+            if len(rows) > _MOST_ROWS:
+                raise TooLarge
+        return rows
+
+    def check_switches(self, leaf: Place, frame: Frame) -> None:
+        """Refuse a measure that reads a switch of which several values stand in one group.
+
+        Raises:
+            Refused: it has no one value for each of its rows.
+        """
+        told = {key.member for key in frame.keys}
+        for item in frame.filters:
+            if isinstance(item, Compares) and item.operator in {"equals", "in"}:
+                place = self.world.places[item.member]
+                if len(item.values) == 1 and item.values != (None,):
+                    told.add(f"{place.cube}.{place.item.name}")
+        for (cube, name), switch in switches_below(self.world, leaf.cube, leaf.item).items():
+            if f"{cube}.{name}" not in told and len(switch.values) > 1:
+                raise Refused("unsafe_aggregation")
 
     def _matches(self, row: Joined, source: str, target: str, hop: Hop) -> list[Row]:
         if row[source] is None:
@@ -336,6 +372,8 @@ class Facts:
 
     def _reader(self, cube: Cube, item: Dimension) -> Callable[[Joined], Value]:
         sql = item.sql
+        if item.values:
+            return lambda row: _value_of(row, cube.name, item)
         if item.sub_query:
             return lambda row: self._read_sub_query(cube, item, row)
         if isinstance(sql, Case):
@@ -403,6 +441,12 @@ class Facts:
             ),
             keys=keys,
         )
+
+
+def _value_of(row: Joined, cube: str, item: Dimension) -> Value:
+    found = row[f"{cube} {item.name}"]
+    assert found is not None
+    return found["value"]
 
 
 def names_in(condition: Filter | str) -> list[str]:

@@ -9,7 +9,16 @@ from random import Random
 from typing import Final
 
 from tests.property.make_schema import KINDS, LABELS, make_day, make_moment
-from tests.property.model import Cube, Dimension, DimensionType, Measure, Place, Segment, World
+from tests.property.model import (
+    Cube,
+    Dimension,
+    DimensionType,
+    Measure,
+    Place,
+    Segment,
+    Switch,
+    World,
+)
 from tests.property.queries import Asked, Compares, Filter, Nested, Timed, members_in
 from tests.property.times import GRANULARITIES
 from tests.property.trees import simple_paths
@@ -124,7 +133,7 @@ def _coarse(random: Random, dimensions: list[str]) -> list[str]:
     """Return, mostly, the dimensions whose groups hold several rows."""
     if random.random() < 0.3:
         return dimensions
-    few = ("kind", "flag", "label", "d0", "d1", "band")
+    few = ("kind", "flag", "label", "d0", "d1", "band", "turn", "turned")
     return [name for name in dimensions if name.endswith(few)] or dimensions
 
 
@@ -141,6 +150,9 @@ def _suit_stages(random: Random, pool: Pool, asked: Asked) -> Asked:
             found = [timed.member for timed in times] or [_time_of(random, pool, pool[name])]
             timed = _make_time(random, found[0], LONG)
             times = (timed,) if timed.granularity is not None else ()
+        if isinstance(item.sql, Switch) and random.random() < 0.8:
+            by = f"{item.sql.by.cube}.{item.sql.by.name}"
+            dimensions += [by] if by in pool else []
         if item.stage is not None and random.random() < 0.7:
             listed = (*(item.stage.group_by or ()), *item.stage.reduce_by, *item.stage.excludes)
             listed += item.stage.keeps or ()
@@ -234,6 +246,12 @@ def make_filter(random: Random, name: str, type_: DimensionType) -> Compares:
                 name,
                 random.choice(_EQUALS + _TEXTS),
                 _values(random, ["a", "b", *LABELS, *KINDS, "none", "%", "_", "low"]),
+            )
+        case "switch":
+            return Compares(
+                name,
+                random.choice(("equals", "equals", "notEquals")),
+                _values(random, ["p", "q", "z"]),
             )
         case "number":
             numbers = ["-1", "0", "1", "2", "3", "0.25", "1.25", "5", "2.0"]

@@ -6,13 +6,16 @@ import dataclasses
 from random import Random
 from typing import Final
 
-from tests.property.expressions import Column, Member
+from tests.property.expressions import Column, Constant, Member, call
 from tests.property.model import (
+    Case,
     Cube,
+    Dimension,
     Measure,
     MeasureType,
     Reach,
     Stage,
+    Switch,
     TimeShift,
     Window,
 )
@@ -30,6 +33,10 @@ def with_stages(random: Random, cube: Cube) -> Cube:
     if not cube.key:
         return cube
     made: list[Measure] = []
+    if random.random() < 0.25:
+        cube = _with_switch(random, cube)
+    if random.random() < 0.2:
+        made.append(_make_switched(random, cube))
     if random.random() < 0.35:
         made.append(_make_rolling(random, cube.name))
     if random.random() < 0.45:
@@ -40,6 +47,43 @@ def with_stages(random: Random, cube: Cube) -> Cube:
     if random.random() < 0.25:
         made.append(_make_rank(random, cube))
     return dataclasses.replace(cube, measures=(*cube.measures, *made))
+
+
+def _with_switch(random: Random, cube: Cube) -> Cube:
+    """Return the cube with a switch, and members that read it."""
+    values = ("p", "q", "r")[: random.choice((1, 2, 2, 3))]
+    turn = Dimension("turn", "switch", Constant(None), values=values)
+    is_first = call("=", Member(cube.name, "turn"), Constant("p"))
+    turned = Dimension("turned", "string", Case(((is_first, Column(cube.name, "label")),), "other"))
+    when = Measure(
+        "when_first",
+        random.choice(("count", "count_distinct")),
+        Column(cube.name, "qty"),
+        (is_first,),
+    )
+    return dataclasses.replace(
+        cube,
+        dimensions=(*cube.dimensions, turn, turned),
+        measures=(*cube.measures, when),
+    )
+
+
+def _make_switched(random: Random, cube: Cube) -> Measure:
+    """Return a measure that is one of several, by the value of a dimension."""
+    names = [item.name for item in cube.dimensions]
+    by = random.choice([name for name in ("turn", "kind", "label") if name in names])
+    usable = [
+        item.name
+        for item in cube.measures
+        if item.values == "number" and item.stage is None and item.window is None
+    ]
+    branches = tuple(
+        (value, Member(cube.name, random.choice(usable)))
+        for value in random.sample(("p", "q", "x", "y", "a", "b"), 3)
+    )
+    otherwise = Member(cube.name, random.choice(usable)) if random.random() < 0.6 else None
+    kind: MeasureType = random.choice(("number", "sum", "max", "avg"))
+    return Measure("switched", kind, Switch(Member(cube.name, by), branches, otherwise))
 
 
 def _make_rank(random: Random, cube: Cube) -> Measure:

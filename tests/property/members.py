@@ -16,7 +16,7 @@ from tests.property.expressions import (
     evaluate_row,
     walk,
 )
-from tests.property.model import Case, Dimension, Measure, Place, Segment, World
+from tests.property.model import Case, Dimension, Measure, Place, Segment, Switch, World
 from tests.property.values import Joined, Value
 
 Name = tuple[str, str]
@@ -39,13 +39,22 @@ def expressions_of(item: Dimension | Measure | Segment) -> Iterator[Expression]:
             else:
                 yield item.sql
         case Measure():
-            if item.sql is not None:
-                yield item.sql
-            yield from item.filters
-            if item.stage is not None:
-                yield from (ordered for ordered, _ in item.stage.ranks)
+            yield from _measure_expressions(item)
         case Segment():
             yield item.sql
+
+
+def _measure_expressions(item: Measure) -> Iterator[Expression]:
+    if isinstance(item.sql, Switch):
+        yield item.sql.by
+        yield from (part for _, part in item.sql.branches)
+        if item.sql.otherwise is not None:
+            yield item.sql.otherwise
+    elif item.sql is not None:
+        yield item.sql
+    yield from item.filters
+    if item.stage is not None:
+        yield from (ordered for ordered, _ in item.stage.ranks)
 
 
 def measures_below(world: World, item: Dimension | Measure) -> list[tuple[str, Measure]]:
@@ -84,6 +93,24 @@ def cubes_of(world: World, cube: str, item: Dimension | Measure | Segment) -> It
                 yield from cubes_of(world, part.cube, world.item(part.cube, part.name))
 
 
+def switches_below(
+    world: World, cube: str, item: Dimension | Measure | Segment
+) -> dict[Name, Dimension]:
+    """Return the switches whose values a member reads, itself among them."""
+    if isinstance(item, Dimension) and item.values:
+        return {(cube, item.name): item}
+    found: dict[Name, Dimension] = {}
+    if isinstance(item, Dimension) and item.sub_query:
+        return found
+    for expression in expressions_of(item):
+        for part in walk(expression):
+            if isinstance(part, Member):
+                named = world.item(part.cube, part.name)
+                if not isinstance(named, Measure):
+                    found |= switches_below(world, part.cube, named)
+    return found
+
+
 def choose_label(case: Case, row: Joined, readers: Readers) -> Value:
     """Return the label of the first branch whose condition holds."""
     chosen = case.otherwise
@@ -106,6 +133,7 @@ def value_in_row(place: Place, row: Joined, readers: Readers) -> Value:
     item = measure_of(place)
     if row[place.cube] is None or not passes(item, row, readers):
         return None
+    assert not isinstance(item.sql, Switch)
     value = 1 if item.sql is None else evaluate_row(item.sql, row, readers)
     if item.type in {"count", "count_distinct"}:
         return None if value is None else 1
@@ -114,6 +142,7 @@ def value_in_row(place: Place, row: Joined, readers: Readers) -> Value:
 
 def aggregate_measure(item: Measure, rows: Iterable[Joined], readers: Readers) -> Value:
     """Return a measure over rows of its cube, each of which is here once."""
+    assert not isinstance(item.sql, Switch)
     if item.type in {"number", "string", "boolean"}:
         assert item.sql is not None
         return _aggregate_sql(item.sql, list(rows), readers)
@@ -157,6 +186,7 @@ def calculate(world: World, item: Expression, values: Mapping[Name, Value]) -> V
             measure = world.item(item.cube, item.name)
             assert isinstance(measure, Measure)
             assert measure.sql is not None
+            assert not isinstance(measure.sql, Switch)
             return calculate(world, measure.sql, values)
         case Constant():
             return item.value

@@ -8,12 +8,12 @@ from datetime import date
 from functools import cached_property
 from typing import Literal
 
-from tests.property.expressions import Expression
+from tests.property.expressions import Expression, Member
 from tests.property.queries import Filter
 from tests.property.values import Row, Value
 
 Relationship = Literal["one_to_one", "one_to_many", "many_to_one"]
-DimensionType = Literal["string", "number", "boolean", "time"]
+DimensionType = Literal["string", "number", "boolean", "time", "switch"]
 MeasureType = Literal[
     "count", "count_distinct", "sum", "avg", "min", "max", "number", "string", "boolean", "rank"
 ]
@@ -56,7 +56,8 @@ class Granularity:
 class Dimension:
     """A dimension. With `sub_query`, `sql` is about measures, which are grouped by the cube's key.
 
-    With `propagates`, the conditions of the query hold for these measures too.
+    With `propagates`, the conditions of the query hold for these measures too. A switch has `values`
+    and no SQL: rows stand once for each of them.
     """
 
     name: str
@@ -66,6 +67,16 @@ class Dimension:
     sub_query: bool = False
     propagates: bool = False
     granularities: tuple[Granularity, ...] = ()
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """What a measure of stages is, by the value of a dimension."""
+
+    by: Member
+    branches: tuple[tuple[str, Member], ...]
+    otherwise: Member | None
 
 
 Reach = tuple[int, str] | Literal["unbounded"]
@@ -117,7 +128,7 @@ class Measure:
 
     name: str
     type: MeasureType
-    sql: Expression | None
+    sql: Expression | Switch | None
     filters: tuple[Expression, ...] = ()
     values: DimensionType = "number"
     window: Window | None = None

@@ -14,6 +14,7 @@ from tests.property.model import (
     Granularity,
     Measure,
     Stage,
+    Switch,
     Table,
     View,
     Window,
@@ -87,7 +88,9 @@ def _row_filter(item: Filter) -> dict[str, Any]:
 
 def _dimension(item: Dimension, own: str) -> dict[str, Any]:
     found: dict[str, Any] = {"name": item.name, "type": item.type}
-    if isinstance(item.sql, Case):
+    if item.values:
+        found["values"] = list(item.values)
+    elif isinstance(item.sql, Case):
         found["case"] = _case(item.sql, own)
     else:
         found["sql"] = write_sql(item.sql, own)
@@ -129,7 +132,9 @@ def _label(label: str | Expression, own: str) -> str | dict[str, str]:
 
 def _measure(item: Measure, own: str) -> dict[str, Any]:
     found: dict[str, Any] = {"name": item.name, "type": item.type}
-    if item.sql is not None:
+    if isinstance(item.sql, Switch):
+        found |= {"multi_stage": True, "case": _switch(item.sql, own)}
+    elif item.sql is not None:
         found["sql"] = write_sql(item.sql, own)
     if item.filters:
         found["filters"] = [{"sql": write_sql(part, own)} for part in item.filters]
@@ -137,6 +142,16 @@ def _measure(item: Measure, own: str) -> dict[str, Any]:
         found["rolling_window"] = _window(item.window)
     if item.stage is not None:
         found |= {"multi_stage": True} | _stage(item.stage, own)
+    return found
+
+
+def _switch(switch: Switch, own: str) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "switch": write_sql(switch.by, own),
+        "when": [{"value": value, "sql": write_sql(part, own)} for value, part in switch.branches],
+    }
+    if switch.otherwise is not None:
+        found["else"] = {"sql": write_sql(switch.otherwise, own)}
     return found
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from tests.property.facts import Evaluate, Facts, Key, count_once
+from tests.property.facts import Evaluate, Facts, Key, TooLarge, count_once
 from tests.property.frames import Frame, Grouping, Shift, drop
 from tests.property.members import (
+    Name,
     aggregate_measure,
     aggregate_values,
     calculate,
@@ -16,7 +17,7 @@ from tests.property.members import (
     measure_of,
     measures_below,
 )
-from tests.property.model import Measure, Place, Stage, TimeShift, Window, World
+from tests.property.model import Measure, Place, Stage, Switch, TimeShift, Window, World
 from tests.property.queries import members_in
 from tests.property.times import (
     MILLISECOND,
@@ -54,28 +55,24 @@ class Stages:
 
     def _stage(self, frame: Frame, place: Place) -> dict[Key, Value]:
         item = measure_of(place)
-        stage = item.stage
-        assert stage is not None
+        stage = item.stage or Stage()
         if item.type == "rank":
             return self._rank(frame, place, stage)
         assert item.sql is not None
         below = self._below(place)
-        keys = [
-            key
-            for key in frame.keys
-            if key.member not in stage.reduce_by
-            and (stage.group_by is None or key.member in stage.group_by)
-        ]
-        for name in stage.add_group_by:
-            added = Grouping(name, self.world.places[name])
-            if added.identity not in [key.identity for key in keys]:
-                keys.append(added)
+        keys = self._inner_keys(frame, stage)
+        chooser = None
+        if isinstance(item.sql, Switch):
+            chooser = _add(keys, self.world, f"{item.sql.by.cube}.{item.sql.by.name}")
         inner = dataclasses.replace(self._direct(frame, stage), keys=tuple(keys))
+        finer = {key.identity for key in keys} - {key.identity for key in frame.keys}
+        if finer and item.type in {"number", "string", "boolean"}:
+            self.facts.refusable.add("unsupported")  # whatever the rows, it may have several values
         if stage.shift is not None:
             inner = dataclasses.replace(inner, shifts=self._shifts(inner, stage.shift))
         lifted = any(found not in inner.conditions for found in frame.conditions)
         values = {
-            key: calculate(self.world, item.sql, found)
+            key: self._inner_value(item, found, None if chooser is None else key[chooser])
             for key, found in self._evaluate(inner, below).items()
         }
         if not lifted and inner.keys == frame.keys:
@@ -93,6 +90,29 @@ class Stages:
             return found
         groups = self._evaluate(frame, below)
         return {key: found.get(tuple(key[index] for index in outer)) for key in groups}
+
+    def _inner_keys(self, frame: Frame, stage: Stage) -> list[Grouping]:
+        keys = [
+            key
+            for key in frame.keys
+            if key.member not in stage.reduce_by
+            and (stage.group_by is None or key.member in stage.group_by)
+        ]
+        for name in stage.add_group_by:
+            _add(keys, self.world, name)
+        return keys
+
+    def _inner_value(self, item: Measure, found: Mapping[Name, Value], chosen: Value) -> Value:
+        """Return the value in one inner group; of a switch, by the value that chooses."""
+        assert item.sql is not None
+        if not isinstance(item.sql, Switch):
+            return calculate(self.world, item.sql, found)
+        for value, part in item.sql.branches:
+            if value == chosen:
+                return calculate(self.world, part, found)
+        if item.sql.otherwise is None:
+            return None
+        return calculate(self.world, item.sql.otherwise, found)
 
     def _direct(self, frame: Frame, stage: Stage) -> Frame:
         """Return the frame with the conditions that the stage's filter leaves, and its own."""
@@ -181,7 +201,9 @@ class Stages:
         tree, known = self.facts.leaf_tree(base, leaf, [])
         self.facts.prepare(base, known, [leaf])
         self.facts.check(leaf, tree)
-        rows = [row for row in self.facts.join(tree, leaf.cube) if self.facts.passes(known, row)]
+        self.facts.check_switches(leaf, known)
+        every = self.facts.rows(tree, leaf.cube, known, [leaf])
+        rows = [row for row in every if self.facts.passes(known, row)]
         dated = [
             (moment, row)
             for row in rows
@@ -242,7 +264,7 @@ class Stages:
             tree = self.facts.tree(timed, [])
             cells = [
                 self.facts.cell(timed, timed.keys[0], row)
-                for row in self.facts.join(tree, tree.root)
+                for row in self.facts.rows(tree, tree.root, timed, [])
                 if self.facts.passes(timed, row)
             ]
             moments = [cell for cell in cells if isinstance(cell, datetime)]
@@ -283,11 +305,21 @@ def _is_before(stage: Stage, left: Sequence[Value], right: Sequence[Value]) -> b
     return False
 
 
+def _add(keys: list[Grouping], world: World, name: str) -> int:
+    """Add a key if it is not there, and return its place."""
+    added = Grouping(name, world.places[name])
+    known = [key.identity for key in keys]
+    if added.identity in known:
+        return known.index(added.identity)
+    keys.append(added)
+    return len(known)
+
+
 def _outermost(item: Measure, values: Sequence[Value]) -> Value:
     """Return the outer stage's value over the rows of the inner one."""
     if item.type in {"number", "string", "boolean"}:
         if len(values) > 1:
-            raise Refused("unsupported")
+            raise TooLarge  # alone it is answered with a row for each, beside others refused
         return values[0] if values else None
     return aggregate_values(item, values)
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from semantic.errors import UnsafeAggregationError
 from semantic.query.context import SecurityContext
 from semantic.query.from_json import parse_json
 from tests.golden.queries.layer import open_layer
@@ -62,3 +65,41 @@ def test_periods_are_of_rows_that_hidden_rows_do_not_lead_to(tmp_path: Path) -> 
         measures=["visits.so_far"], dimensions=["people.kind"], timeDimensions=times,
     )  # fmt: skip
     assert found == [("a", "2020-03-01", 2)]
+
+
+SWITCHED = """
+    cubes:
+      - name: sales
+        sql_table: gold.sales
+        dimensions:
+          - {name: id, type: number, sql: id, primary_key: true}
+          - {name: currency, type: switch, values: [USD, EUR]}
+        measures:
+          - {name: buyers, type: count_distinct, sql: buyer, filters: [{sql: "{CUBE.currency} = 'USD'"}]}
+          - name: amount
+            type: sum
+            sql: "CASE {currency} WHEN 'USD' THEN {CUBE}.usd ELSE {CUBE}.eur END"
+          - name: so_far
+            type: sum
+            sql: "CASE {currency} WHEN 'USD' THEN {CUBE}.usd ELSE {CUBE}.eur END"
+            rolling_window: {trailing: unbounded}
+    """
+SALES = """
+    CREATE TABLE gold.sales AS SELECT * FROM (VALUES (1, 7, 10, 8), (2, 8, 20, 16)) t(id, buyer, usd, eur);
+    """
+
+
+@pytest.mark.parametrize("measure", ["buyers", "amount", "so_far"])
+def test_a_measure_has_no_value_where_a_switch_that_it_reads_has_several(
+    tmp_path: Path, measure: str
+) -> None:
+    """Cases 45 and 50 of a run with switches: a row was counted by all values, or by the last."""
+    query = {"measures": [f"sales.{measure}"]}
+    with pytest.raises(UnsafeAggregationError, match=r"sales\.currency"):
+        ask(tmp_path, SWITCHED, SALES, **query)
+    one = [{"member": "sales.currency", "operator": "equals", "values": ["EUR"]}]
+    found = ask(tmp_path, SWITCHED, SALES, **query, filters=one)
+    assert found == [(0 if measure == "buyers" else 24,)]
+    found = ask(tmp_path, SWITCHED, SALES, **query, dimensions=["sales.currency"])
+    expected = {"USD": 2 if measure == "buyers" else 30, "EUR": 0 if measure == "buyers" else 24}
+    assert dict(found) == expected
