@@ -39,11 +39,12 @@ $(UV): requirements/uv.txt
 EXPLORER := api/graphql/explorer
 $(EXPLORER)/dist/explorer.js: $(EXPLORER)/package-lock.json $(EXPLORER)/explorer.jsx $(EXPLORER)/explorer.css
 	@if ! command -v npm >/dev/null; then echo "make: no npm: /graphql shows a plain page in GraphiQL's place"; exit 0; fi; \
-	echo "make: bundling GraphiQL"; cd $(EXPLORER) && npm ci --silent --ignore-scripts \
-	&& npm run --silent build -- --log-level=error && touch dist/explorer.js
+	echo "make: bundling GraphiQL (npm, some seconds)"; cd $(EXPLORER); \
+	if npm ci --silent --ignore-scripts && npm run --silent build -- --log-level=error; then touch dist/explorer.js; \
+	else echo "make: npm failed: /graphql shows a plain page in GraphiQL's place; make explorer tries again"; fi
 
 .PHONY: explorer
-explorer: $(EXPLORER)/dist/explorer.js # GraphiQL for the page at /graphql
+explorer: $(EXPLORER)/dist/explorer.js ## Bundle GraphiQL for the page at /graphql
 
 .PHONY: setup
 setup: .venv/.ready .venv-superset/.ready explorer ## Install Ducat and Superset below this folder
