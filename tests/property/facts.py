@@ -166,6 +166,7 @@ class Facts:
             except Refused as refused:
                 if "no_join_path" not in refused.codes:
                     raise
+                self.refusable |= refused.codes - {"no_join_path"}
             else:
                 if more and self._depth:  # what stands beside a measure there, is not said
                     self.refusable.add("no_join_path")

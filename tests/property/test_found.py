@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ Rows = list[tuple[Any, ...]]
 
 def ask(folder: Path, model: str, seed: str, groups: tuple[str, ...] = (), **query: Any) -> Rows:
     """Return the rows, times as texts."""
-    layer = open_layer(folder, model, seed)
+    layer = open_layer(Path(mkdtemp(dir=folder)), model, seed)
     try:
         result = layer.load(parse_json(query), SecurityContext("ann", groups), now=NOW)
     finally:
