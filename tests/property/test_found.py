@@ -97,10 +97,10 @@ def test_a_measure_has_no_value_where_a_switch_that_it_reads_has_several(
     """Cases 45 and 50 of a run with switches: a row was counted by all values, or by the last."""
     query = {"measures": [f"sales.{measure}"]}
     with pytest.raises(UnsafeAggregationError, match=r"sales\.currency"):
-        ask(tmp_path, SWITCHED, SALES, **query)
+        ask(tmp_path, SWITCHED, SALES, (), **query)
     one = [{"member": "sales.currency", "operator": "equals", "values": ["EUR"]}]
-    found = ask(tmp_path, SWITCHED, SALES, **query, filters=one)
+    found = ask(tmp_path, SWITCHED, SALES, (), **query, filters=one)
     assert found == [(0 if measure == "buyers" else 24,)]
-    found = ask(tmp_path, SWITCHED, SALES, **query, dimensions=["sales.currency"])
+    found = ask(tmp_path, SWITCHED, SALES, (), **query, dimensions=["sales.currency"])
     expected = {"USD": 2 if measure == "buyers" else 30, "EUR": 0 if measure == "buyers" else 24}
     assert dict(found) == expected
