@@ -163,7 +163,8 @@ class Scope:
         dialect = self.writer.dialect
         custom = next((item for item in dimension.granularities if item.name == granularity), None)
         if custom is not None and custom.sql is not None:
-            return f"({self.expression(custom.sql)})"
+            period = custom.sql
+            return self._masked(dimension, lambda: f"({self.expression(period)})")
         local = self.local(dimension)
         if custom is not None:
             return self._bin(custom, local)
@@ -180,9 +181,9 @@ class Scope:
         return self.writer.dialect.bin_with_offset(local, parts, offset)
 
     def local(self, dimension: Dimension) -> str:
-        """Return a time as the query's wall clock shows it, shifted."""
+        """Return a time, or what its mask shows, as the query's wall clock shows it, shifted."""
         writer = self.writer
-        text = writer.dialect.local_time(self._stored(dimension), writer.timezone)
+        text = writer.dialect.local_time(self.dimension(dimension), writer.timezone)
         return self._shifted(dimension, text)
 
     def _shifted(self, dimension: Dimension, text: str) -> str:
@@ -226,16 +227,20 @@ class Scope:
 
     def dimension(self, dimension: Dimension) -> str:
         """Return a dimension's SQL, masked when it has to be; times as they are stored."""
+        return self._masked(dimension, lambda: self._stored(dimension))
+
+    def _masked(self, dimension: Dimension, write: Callable[[], str]) -> str:
+        """Return the SQL of a dimension, or of a period of it; its mask where that has to show."""
         name = (dimension.cube, dimension.name)
         if self._is_real or name not in self.writer.masks:
-            return self._stored(dimension)
+            return write()
         mask = self.mask(dimension)
         unless = self.writer.masks[name]
         if unless is None:
             return mask
         with self._real():
             holds = self.conditions().render(unless)
-        return f"(CASE WHEN {holds} THEN {self._stored(dimension)} ELSE {mask} END)"
+        return f"(CASE WHEN {holds} THEN {write()} ELSE {mask} END)"
 
     def identity(self, dimension: Dimension) -> str:
         """Return a primary key as it is, masked or not: it tells rows apart and is never shown."""
