@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from semantic.catalog.catalog import Catalog, Dimension, Measure
 from semantic.catalog.join_graph import JoinTree
 from semantic.errors import UnsafeAggregationError, UnsupportedError
+from semantic.plan.coarsen import coarsen
 from semantic.plan.conversion import plan_conversions
 from semantic.plan.frame import Frame, unique_keys
 from semantic.plan.grain import find_inner_frame, keys_of, without_member
@@ -42,6 +43,7 @@ from semantic.plan.rows import (
     without_computed,
     without_made_of,
 )
+from semantic.plan.statistics import UNKNOWN, Statistics
 from semantic.query.bound import BoundQuery
 
 _INSENSITIVE = frozenset({"min", "max", "count_distinct", "count_distinct_approx"})
@@ -61,7 +63,7 @@ class _Leaves:
 class Evaluator:
     """Evaluates frames of one query. Equal evaluations give the same relation."""
 
-    __slots__ = ("_bound", "_catalog", "_finder", "_known", "_root", "_windows")
+    __slots__ = ("_bound", "_catalog", "_finder", "_known", "_root", "_statistics", "_windows")
 
     def __init__(
         self,
@@ -70,8 +72,10 @@ class Evaluator:
         root: Frame,
         asked: Sequence[Measure],
         paths: Mapping[MeasureName, tuple[str, ...]],
+        statistics: Statistics = UNKNOWN,
     ) -> None:
         self._catalog = catalog
+        self._statistics = statistics
         self._bound = bound
         self._root = root
         self._finder = RowFinder(catalog, self._attach, bound.joins, paths)
@@ -135,7 +139,8 @@ class Evaluator:
         roots: list[tuple[JoinTree, Groups]] = []
         for item in gathered:
             if item.plain:
-                parts.append(Aggregate(item.rows, frame.keys, tuple(item.plain)))
+                whole = Aggregate(item.rows, frame.keys, tuple(item.plain))
+                parts.append(coarsen(self._catalog, whole, self._bound.masks, self._statistics))
             parts += self._distinct(frame, item)
             parts += self._semi_additive(frame, item)
         for item in gathered:
@@ -164,7 +169,10 @@ class Evaluator:
         multiplying = rows.multiplying
         grouped = {(key.dimension.cube, key.dimension.name) for key in frame.keys}
         if not multiplying:
-            loose = any((item.cube, item.name) not in grouped for item in rows.switches)
+            loose = any(
+                (item.cube, item.name) not in grouped and len(item.values) > 1
+                for item in rows.switches
+            )
             return loose and leaf.type not in _INSENSITIVE
         beyond = find_beyond(rows)
         for cube in reach_of(self._catalog, leaf).cubes:
@@ -200,14 +208,15 @@ class Evaluator:
     def _check_key(self, rows: Rows, leaf: Measure) -> None:
         """Check that rows which joins repeat can be told apart."""
         if not self._catalog.cubes[rows.cube].primary_key:
-            why = " and ".join(
+            joins = " and ".join(
                 f"{step.source} -> {step.target} ({step.join.relationship})"
                 for step in rows.multiplying
             )
+            switches = " and ".join(f"{item.cube}.{item.name}" for item in rows.switches)
+            why = f"the join {joins} repeats" if joins else f"the values of {switches} repeat"
             raise UnsafeAggregationError(
                 f"{leaf.cube}.{leaf.name} would count rows of {rows.cube} more than once: "
-                f"the join {why} repeats them, and {rows.cube} has no primary key to tell them "
-                "apart",
+                f"{why} them, and {rows.cube} has no primary key to tell them apart",
                 suggestion=f"give {rows.cube} a dimension with `primary_key: true`",
             )
 

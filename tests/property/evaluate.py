@@ -17,9 +17,9 @@ from tests.property.frames import Frame, frame_of
 from tests.property.guards import find_reads, guarded, places_asked
 from tests.property.members import (
     Name,
-    calculate,
     measure_of,
     measures_below,
+    read_measure,
     value_in_row,
 )
 from tests.property.model import DimensionType, Measure, Place, Switch, World
@@ -99,7 +99,10 @@ class Evaluator:
         measures = dict(self._measures())
         rows: list[dict[str, Value]] = []
         for key, found in self.evaluate(self.frame, list(measures.values())).items():
-            values = {name: self._value(place, found) for name, place in measures.items()}
+            values = {
+                name: read_measure(self.world, place.cube, measure_of(place), found)
+                for name, place in measures.items()
+            }
 
             def read(
                 member: str, values: Mapping[str, Value] = values
@@ -111,18 +114,11 @@ class Evaluator:
                 rows.append(row | {name: values[name] for name in self.asked.measures})
         return rows
 
-    def _value(self, place: Place, found: Mapping[Name, Value]) -> Value:
-        if (place.cube, place.item.name) in found:
-            return found[place.cube, place.item.name]
-        item = measure_of(place)
-        assert item.sql is not None
-        assert not isinstance(item.sql, Switch)
-        return calculate(self.world, item.sql, found)
-
     def _ungrouped(self) -> list[dict[str, Value]]:
         """Rule 6: the rows of the one tree of everything asked."""
         places = {name: self.world.places[name] for name in self.asked.measures}
-        if any(is_staged(measure_of(place)) for place in places.values()):
+        items = [measure_of(place) for place in places.values()]
+        if any(is_staged(item) or item.semi is not None for item in items):
             raise Refused("unsupported")
         tree = self.facts.tree(self.frame, list(places.values()))
         self.facts.prepare(self.frame, self.frame, list(places.values()))

@@ -9,6 +9,7 @@ from itertools import chain
 from tests.property.conditions import holds
 from tests.property.expressions import Member, evaluate_row, walk
 from tests.property.frames import Frame, Grouping, Shift
+from tests.property.gaps import find_gaps
 from tests.property.guards import Reads, guarded
 from tests.property.members import (
     Name,
@@ -20,6 +21,7 @@ from tests.property.members import (
     measure_of,
     measures_below,
     names_below,
+    passes,
     switches_below,
 )
 from tests.property.members import calculate as calculate_value
@@ -31,22 +33,28 @@ from tests.property.model import (
     Measure,
     Place,
     Segment,
+    SemiAdditive,
     World,
 )
 from tests.property.queries import Compares, Filter, members_in
 from tests.property.times import Wall, cut, move_time, show_time
-from tests.property.trees import Hop, Refused, Tree, cubes_beyond, find_tree, prune, walk_from
-from tests.property.values import Joined, Row, Value, truth
+from tests.property.trees import (
+    Hop,
+    Refused,
+    TooLarge,
+    Tree,
+    cubes_beyond,
+    find_tree,
+    prune,
+    walk_from,
+)
+from tests.property.values import Joined, Row, Value, compare, truth
 
 Key = tuple[Value, ...]
 Groups = dict[Key, dict[Name, Value]]
 Evaluate = Callable[[Frame, Sequence[Place]], Groups]
 _SENSITIVE = frozenset({"count", "sum", "avg", "number", "string", "boolean"})
 _MOST_ROWS = 20_000
-
-
-class TooLarge(Exception):  # noqa: N818 -- the case is passed over, it is no error
-    """The joined rows are too many to loop over."""
 
 
 class Facts:
@@ -208,15 +216,46 @@ class Facts:
         self.check(leaf, tree)
         found: dict[Key, list[Joined]] = {} if frame.keys else {(): []}
         self.check_switches(leaf, known)
-        for key, rows in self.group(
-            known, self.rows(tree, leaf.cube, known, [leaf]), window
-        ).items():
+        item = measure_of(leaf)
+        every: Iterable[Joined] = self.rows(tree, leaf.cube, known, [leaf])
+        if item.semi is not None:
+            every = self._at_its_time(known, leaf, item.semi, every)
+        for key, rows in self.group(known, every, window).items():
             found[key] = count_once(rows, leaf.cube)
         if tree.root != leaf.cube and frame.keys:
             for key in self.group(known, self.rows(tree, tree.root, known, []), window):
                 found.setdefault(key, [])
-        item = measure_of(leaf)
+        if item.spined:
+            for key in find_gaps(frame, list(found)):
+                found[key] = []
         return {key: aggregate_measure(item, rows, self.readers) for key, rows in found.items()}
+
+    def _at_its_time(
+        self, frame: Frame, leaf: Place, semi: SemiAdditive, rows: Iterable[Joined]
+    ) -> list[Joined]:
+        """Return the rows whose time is the last, or first, in their part (rule 9)."""
+        own = f"{semi.time.cube}.{semi.time.name}"
+        keys = [key for key in frame.keys if key.member == own]
+        time = dimension_of(self.world.places[own])
+        chosen: dict[Key, Value] = {}
+        timed: list[tuple[Key, Value, Joined]] = []
+        for row in rows:
+            moment = evaluate_row(semi.time, row, self.readers)
+            if moment is None or not self.passes(frame, row):
+                continue
+            if semi.period is not None:
+                moment = cut(show_time(moment, self.timezone), semi.period, time.granularities)
+            part = (
+                *(self.cell(frame, key, row) for key in keys),
+                *(evaluate_row(member, row, self.readers) for member in semi.groupings),
+            )
+            timed.append((part, moment, row))
+            if not passes(measure_of(leaf), row, self.readers):
+                continue
+            sign = ">" if semi.last else "<"
+            if part not in chosen or compare(sign, moment, chosen[part]):
+                chosen[part] = moment
+        return [row for part, moment, row in timed if chosen.get(part) == moment]
 
     def check(self, leaf: Place, tree: Tree) -> None:
         """Refuse a measure that reads across a join that repeats its rows.
@@ -253,10 +292,7 @@ class Facts:
     def rows(self, tree: Tree, start: str, frame: Frame, measures: Sequence[Place]) -> list[Joined]:
         """Join rows; each stands once for each value of a switch that is mentioned."""
         rows = self.join(tree, start)
-        switches: dict[Name, Dimension] = {}
-        for place in self._mentions(frame, measures):
-            switches |= switches_below(self.world, place.cube, place.item)
-        for (cube, _), item in switches.items():
+        for (cube, _), item in self._switches(frame, measures).items():
             rows = [
                 {**row, f"{cube} {item.name}": {"value": value}}
                 for row in rows
@@ -266,6 +302,12 @@ class Facts:
                 raise TooLarge
         return rows
 
+    def _switches(self, frame: Frame, measures: Sequence[Place]) -> dict[Name, Dimension]:
+        found: dict[Name, Dimension] = {}
+        for place in self._mentions(frame, measures):
+            found |= switches_below(self.world, place.cube, place.item)
+        return found
+
     def check_switches(self, leaf: Place, frame: Frame) -> None:
         """Refuse a measure that reads a switch of which several values stand in one group.
 
@@ -273,6 +315,13 @@ class Facts:
             Refused: it has no one value for each of its rows.
         """
         told = {key.member for key in frame.keys}
+        loose = [
+            item
+            for (cube, name), item in self._switches(frame, [leaf]).items()
+            if f"{cube}.{name}" not in told and len(item.values) > 1
+        ]
+        if loose and not self.world.cube[leaf.cube].key and measure_of(leaf).type in _SENSITIVE:
+            self.refusable.add("unsafe_aggregation")
         for item in frame.filters:
             if isinstance(item, Compares) and item.operator in {"equals", "in"}:
                 place = self.world.places[item.member]
@@ -382,11 +431,14 @@ class Facts:
         return lambda row: evaluate_row(sql, row, self.readers)
 
     def _read_sub_query(self, cube: Cube, item: Dimension, row: Joined) -> Value:
-        """Return what measures are in the group of a row's key; null where there is no such group."""
-        if row[cube.name] is None:
-            return None
+        """Return what measures are in the group of a row's key; they are null where there is none."""
         key = tuple(self.readers[cube.name, part.name](row) for part in cube.key)
-        return self._sub_query(self.frame, cube, item).get(key)
+        found = self._sub_query(self.frame, cube, item)
+        if row[cube.name] is not None and key in found:
+            return found[key]
+        assert not isinstance(item.sql, Case)
+        nothing = {(name, measure.name): None for name, measure in measures_below(self.world, item)}
+        return calculate_value(self.world, item.sql, nothing)
 
     def _prepare_sub_queries(
         self, frame: Frame, cube: str, item: Dimension | Measure | Segment

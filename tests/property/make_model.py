@@ -17,6 +17,7 @@ from tests.property.expressions import (
     Member,
     call,
 )
+from tests.property.make_kinds import with_kinds
 from tests.property.make_policies import with_policies
 from tests.property.make_schema import COLUMNS, Link, make_schema
 from tests.property.make_stages import with_stages
@@ -83,7 +84,7 @@ def make_world(random: Random) -> World:
             others = [other for other in reached[name] if other != name]
             cubes[name] = _with_calculated(random, cubes, name, others)
     _add_sub_queries(random, cubes, reached)
-    cubes = {name: with_stages(random, cube) for name, cube in cubes.items()}
+    cubes = {name: with_stages(random, with_kinds(random, cube)) for name, cube in cubes.items()}
     world = World(schema.tables, tuple(cubes.values()))
     views = tuple(view for view in [_make_view(random, world)] if view is not None)
     world = dataclasses.replace(world, views=views)

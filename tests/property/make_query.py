@@ -146,7 +146,11 @@ def _suit_stages(random: Random, pool: Pool, asked: Asked) -> Asked:
         item = pool[name].item
         if not isinstance(item, Measure):
             continue
-        if item.window is not None or (item.stage is not None and item.stage.shift is not None):
+        if (
+            item.spined
+            or item.window is not None
+            or (item.stage is not None and item.stage.shift is not None)
+        ):
             found = [timed.member for timed in times] or [_time_of(random, pool, pool[name])]
             timed = _make_time(random, found[0], LONG)
             times = (timed,) if timed.granularity is not None else ()

@@ -53,6 +53,8 @@ def _measure_expressions(item: Measure) -> Iterator[Expression]:
     elif item.sql is not None:
         yield item.sql
     yield from item.filters
+    if item.semi is not None:
+        yield from (item.semi.time, *item.semi.groupings)
     if item.stage is not None:
         yield from (ordered for ordered, _ in item.stage.ranks)
 
@@ -181,19 +183,26 @@ def calculate(world: World, item: Expression, values: Mapping[Name, Value]) -> V
     """Return what is computed from the measures of one group."""
     match item:
         case Member():
-            if (item.cube, item.name) in values:
-                return values[item.cube, item.name]
             measure = world.item(item.cube, item.name)
             assert isinstance(measure, Measure)
-            assert measure.sql is not None
-            assert not isinstance(measure.sql, Switch)
-            return calculate(world, measure.sql, values)
+            return read_measure(world, item.cube, measure, values)
         case Constant():
             return item.value
         case Call():
             return apply(item.name, [calculate(world, part, values) for part in item.operands])
         case _:
             raise TypeError(item)
+
+
+def read_measure(world: World, cube: str, item: Measure, values: Mapping[Name, Value]) -> Value:
+    """Return a measure in one group, where its fill stands for null."""
+    if (cube, item.name) in values:
+        value = values[cube, item.name]
+    else:
+        assert item.sql is not None
+        assert not isinstance(item.sql, Switch)
+        value = calculate(world, item.sql, values)
+    return item.fill if value is None else value
 
 
 def measure_of(place: Place) -> Measure:

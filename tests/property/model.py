@@ -123,8 +123,21 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class SemiAdditive:
+    """Only rows of the last (or first) time count, by its periods if there is a `period`."""
+
+    time: Member
+    last: bool
+    period: str | None = None
+    groupings: tuple[Member, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
-    """A measure. `values` is the type of what it returns."""
+    """A measure. `values` is the type of what it returns, `fill` stands for null in groups.
+
+    `spined`: periods without a group are groups.
+    """
 
     name: str
     type: MeasureType
@@ -133,6 +146,9 @@ class Measure:
     values: DimensionType = "number"
     window: Window | None = None
     stage: Stage | None = None
+    semi: SemiAdditive | None = None
+    fill: int | None = None
+    spined: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from tests.property.model import (
     Dimension,
     Granularity,
     Measure,
+    SemiAdditive,
     Stage,
     Switch,
     Table,
@@ -138,6 +139,12 @@ def _measure(item: Measure, own: str) -> dict[str, Any]:
         found["sql"] = write_sql(item.sql, own)
     if item.filters:
         found["filters"] = [{"sql": write_sql(part, own)} for part in item.filters]
+    if item.semi is not None:
+        found["non_additive_dimension"] = _semi_additive(item.semi)
+    if item.fill is not None:
+        found["fill_nulls_with"] = item.fill
+    if item.spined:
+        found["join_to_timespine"] = True
     if item.window is not None:
         found["rolling_window"] = _window(item.window)
     if item.stage is not None:
@@ -153,6 +160,15 @@ def _switch(switch: Switch, own: str) -> dict[str, Any]:
     if switch.otherwise is not None:
         found["else"] = {"sql": write_sql(switch.otherwise, own)}
     return found
+
+
+def _semi_additive(item: SemiAdditive) -> dict[str, Any]:
+    period = "" if item.period is None else f".{item.period}"
+    return {
+        "name": f"{item.time.name}{period}",
+        "window_choice": "max" if item.last else "min",
+        "window_groupings": [member.name for member in item.groupings],
+    }
 
 
 def _window(window: Window) -> dict[str, Any]:

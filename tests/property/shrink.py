@@ -166,6 +166,14 @@ def _smaller_members(cube: Cube) -> Iterator[Cube]:
             less = replace(measure, filters=_without(measure.filters, number))
             kept = (*cube.measures[:index], less, *cube.measures[index + 1 :])
             yield replace(cube, measures=kept)
+        for plain in (
+            replace(measure, fill=None),
+            replace(measure, spined=False),
+            replace(measure, semi=None),
+        ):
+            if plain != measure:
+                kept = (*cube.measures[:index], plain, *cube.measures[index + 1 :])
+                yield replace(cube, measures=kept)
     for index in range(len(cube.segments)):
         yield replace(cube, segments=_without(cube.segments, index))
     for index in range(len(cube.dimensions)):

@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from tests.property.facts import Evaluate, Facts, Key, TooLarge, count_once
+from tests.property.facts import Evaluate, Facts, Key, count_once
 from tests.property.frames import Frame, Grouping, Shift, drop
+from tests.property.gaps import cut_by, length_of, next_period
 from tests.property.members import (
     Name,
     aggregate_measure,
@@ -21,16 +22,12 @@ from tests.property.model import Measure, Place, Stage, Switch, TimeShift, Windo
 from tests.property.queries import members_in
 from tests.property.times import (
     MILLISECOND,
-    SECONDS,
-    cut,
     cut_time,
-    find_custom,
     first_moment,
     moment_after,
     move_time,
-    period_after,
 )
-from tests.property.trees import Refused
+from tests.property.trees import Refused, TooLarge
 from tests.property.values import Joined, Value, compare
 
 Within = Callable[[datetime], bool]
@@ -194,7 +191,7 @@ class Stages:
         }
         if len(members) > 1:
             raise Refused("unsupported")
-        finest = min(timed, key=_length)
+        finest = min(timed, key=length_of)
         others = tuple(key for key in frame.keys if key.granularity is None)
         bare = Grouping(finest.name, finest.place)
         base = dataclasses.replace(frame, keys=(*others, bare), ranges=())
@@ -216,7 +213,7 @@ class Stages:
             inside = [row for moment, row in dated if seen(moment)]
             for row in inside:
                 key = tuple(
-                    _cut(start, item)
+                    cut_by(start, item)
                     if item.granularity is not None
                     else self.facts.cell(frame, item, row)
                     for item in frame.keys
@@ -224,7 +221,7 @@ class Stages:
                 groups.setdefault(key, []).append(row)
             if not inside:
                 empty = tuple(
-                    None if item.granularity is None else _cut(start, item) for item in frame.keys
+                    None if item.granularity is None else cut_by(start, item) for item in frame.keys
                 )
                 found[empty] = None
             for key, members_of in groups.items():
@@ -271,25 +268,11 @@ class Stages:
             if not moments:
                 return
             first, last = min(moments), max(moments)
-        start = _cut(first, key)
+        start = cut_by(first, key)
         while start is not None and start <= last:
-            end = period_after(start, key.granularity, dimension_of(key.place).granularities)
+            end = next_period(start, key)
             yield start, end
             start = end
-
-
-def _cut(moment: datetime, key: Grouping) -> datetime | None:
-    assert key.granularity is not None
-    return cut(moment, key.granularity, dimension_of(key.place).granularities)
-
-
-def _length(key: Grouping) -> float:
-    """Return about how long the periods of a key are."""
-    assert key.granularity is not None
-    custom = find_custom(key.granularity, dimension_of(key.place).granularities)
-    if custom is not None:
-        return custom.amount * SECONDS[custom.unit]
-    return SECONDS[key.granularity]
 
 
 def _is_before(stage: Stage, left: Sequence[Value], right: Sequence[Value]) -> bool:

@@ -104,3 +104,29 @@ def test_a_measure_has_no_value_where_a_switch_that_it_reads_has_several(
     found = ask(tmp_path, SWITCHED, SALES, (), **query, dimensions=["sales.currency"])
     expected = {"USD": 2 if measure == "buyers" else 30, "EUR": 0 if measure == "buyers" else 24}
     assert dict(found) == expected
+
+
+def test_a_switch_of_one_value_repeats_no_rows(tmp_path: Path) -> None:
+    """Case 700808: a measure without a key was refused, because of a join without a name."""
+    model = """
+    cubes:
+      - name: people
+        sql_table: gold.people
+        joins: [{name: visits, relationship: one_to_many, sql: "{CUBE}.id = {visits}.person"}]
+        dimensions:
+          - {name: id, type: number, sql: id, primary_key: true}
+          - {name: currency, type: switch, values: CURRENCIES}
+          - {name: label, type: string, sql: "CASE {currency} WHEN 'USD' THEN {CUBE}.name END"}
+      - name: visits
+        sql_table: gold.visits
+        measures: [{name: some, type: boolean, sql: "bool_or({CUBE}.paid)"}]
+    """
+    seed = """
+    CREATE TABLE gold.people AS SELECT * FROM (VALUES (1, 'Ann'), (2, 'Bob')) t(id, name);
+    CREATE TABLE gold.visits AS SELECT * FROM (VALUES (1, TRUE), (1, FALSE), (2, FALSE)) t(person, paid);
+    """
+    query = {"measures": ["visits.some"], "dimensions": ["people.label"]}
+    found = ask(tmp_path, model.replace("CURRENCIES", "[USD]"), seed, (), **query)
+    assert sorted(found) == [("Ann", True), ("Bob", False)]
+    with pytest.raises(UnsafeAggregationError, match=r"the values of people\.currency repeat them"):
+        ask(tmp_path, model.replace("CURRENCIES", "[USD, EUR]"), seed, (), **query)

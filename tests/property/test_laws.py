@@ -66,6 +66,9 @@ def additive(world: World) -> list[tuple[str, Place]]:
         if isinstance(place.item, Measure)
         and place.item.type in {"count", "sum"}
         and not is_staged(place.item)
+        and place.item.semi is None
+        and place.item.fill is None
+        and not place.item.spined
         and len(place.path) == 1
         and name.startswith(f"{place.cube}.")
     ]

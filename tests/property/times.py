@@ -131,7 +131,7 @@ def move_time(moment: datetime | None, amount: int, unit: str) -> datetime | Non
     if moment is None:
         return None
     match unit:
-        case "day" | "week" | "hour" | "minute":
+        case "day" | "week" | "hour" | "minute" | "second":
             return moment + amount * timedelta(**{f"{unit}s": 1})
         case "month" | "quarter" | "year":
             months = moment.year * 12 + moment.month - 1 + amount * _MONTHS[unit]

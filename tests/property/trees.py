@@ -26,6 +26,10 @@ class Refused(Exception):  # noqa: N818 -- a right answer, not an error
         self.codes = frozenset(codes)
 
 
+class TooLarge(Exception):  # noqa: N818 -- the case is passed over, it is no error
+    """The joined rows, or the periods, are too many to loop over."""
+
+
 class _Conflict(Exception):  # noqa: N818
     """From this root the paths that must be followed reach one cube in two ways."""
 
