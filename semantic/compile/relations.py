@@ -9,7 +9,8 @@ typed columns is an empty scalar sub-select, so that its type is known.
 
 from __future__ import annotations
 
-from typing import assert_never
+import re
+from typing import Final, assert_never
 
 from semantic.catalog.catalog import Expression, Measure, SwitchExpression
 from semantic.compile.aggregates import aggregate, operand
@@ -36,6 +37,9 @@ from semantic.plan.nodes import (
     Spine,
     Spread,
 )
+
+_COLUMN: Final = re.compile(r"\(*_s\.\w+\)*")
+_OUTER: Final = "_outer"
 
 
 class Relations:
@@ -246,11 +250,16 @@ class Relations:
         body = f"FROM {placed.name} AS _s"
         same = len(relation.keys) == len(relation.source.keys)
         if relation.plain or same:
-            if measure.type in {"count", "count_distinct", "count_distinct_approx"}:
-                value = f"(CASE WHEN {value} IS NULL THEN 0 ELSE 1 END)"
+            value = self._counted(measure, value)
             return f"SELECT {', '.join([*listed, f'{value} AS {value_column(0)}'])} {body}"
         listed.append(f"{aggregate(measure.type, value)} AS {value_column(0)}")
         return _select(listed, body, len(relation.keys))
+
+    def _counted(self, measure: Measure, value: str) -> str:
+        """Return what the outer stage makes of one row: a count counts it."""
+        if measure.type in {"count", "count_distinct", "count_distinct_approx"}:
+            return f"(CASE WHEN {value} IS NULL THEN 0 ELSE 1 END)"
+        return value
 
     def _spread(self, relation: Spread) -> str:
         groups, placed = self.place(relation.groups), self.place(relation.source)
@@ -259,16 +268,22 @@ class Relations:
             for index, key in enumerate(relation.keys)
         ]
         own = (relation.measure.cube, relation.measure.name)
+        source = placed.name
         if own in placed.values:
             value = f"_s.{placed.values[own]}"
         else:
-            value = self.value(placed, "_s", relation.measure, relation.keys)
+            value = self._counted(relation.measure, self.value(placed, "_s", relation.measure, ()))
+            if not _COLUMN.fullmatch(value):
+                # Computed first: where there is no inner group, no arithmetic makes a value of nulls.
+                kept = [f"_s.{column} AS {column}" for column in placed.keys.values()]
+                computed = ", ".join([*kept, f"{value} AS {_OUTER}"])
+                source, value = f"(SELECT {computed} FROM {placed.name} AS _s)", f"_s.{_OUTER}"
         listed.append(f"{value} AS {value_column(0)}")
         equal = self._writer.dialect.null_safe_equal
         matching = " AND ".join(
             equal(f"_g.{groups.keys[name]}", f"_s.{column}") for name, column in placed.keys.items()
         )
-        body = f"FROM {groups.name} AS _g LEFT JOIN {placed.name} AS _s ON ({matching or 'TRUE'})"
+        body = f"FROM {groups.name} AS _g LEFT JOIN {source} AS _s ON ({matching or 'TRUE'})"
         return f"SELECT {', '.join(listed)} {body}"
 
     def _rank(self, relation: Rank) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,6 +82,19 @@ class Session:
         found: list[dict[str, Any]] = result.table.to_pylist()
         return found
 
+    def ask_pages(self, asked: Asked, size: int) -> list[dict[str, Any]]:
+        """Return the rows of all pages of that size, one page after the other.
+
+        Raises:
+            DucatError: it refused.
+        """
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self.ask(dataclasses.replace(asked, limit=size, offset=len(found)))
+            found += page
+            if len(page) < size:
+                return found
+
     def sql(self, asked: Asked) -> str:
         """Return the SQL that Ducat runs, or why there is none."""
         try:
@@ -128,7 +142,11 @@ def judge(session: Session, asked: Asked) -> Outcome:
 def _judge_answer(session: Session, asked: Asked, expected: Answer) -> Outcome:
     wanted = "\n".join(map(str, expected.rows))
     try:
-        found = session.ask(asked)
+        found = (
+            session.ask(asked)
+            if asked.pages is None
+            else session.ask_pages(asked, max(asked.pages, len(expected.rows) // 4))
+        )
     except DucatError as refused:
         if refused.code in expected.refusable or is_allowed(refused):
             return Outcome("refused", refused.code)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from tests.property.conditions import holds
+from tests.property.derive import derive
 from tests.property.facts import Facts, Groups
 from tests.property.frames import Frame, frame_of
 from tests.property.guards import find_reads, guarded, places_asked
@@ -53,6 +54,7 @@ class Evaluator:
     """The evaluation of one query."""
 
     def __init__(self, world: World, asked: Asked) -> None:
+        world, asked = derive(world, asked)
         self.world = world
         self.asked = asked
         self.frame, self.having = frame_of(world, asked)

@@ -8,6 +8,7 @@ from itertools import chain, pairwise
 from random import Random
 from typing import Final
 
+from tests.property.make_compared import with_compared
 from tests.property.make_schema import KINDS, LABELS, make_day, make_moment
 from tests.property.model import (
     Cube,
@@ -91,12 +92,17 @@ def _make(random: Random, world: World, pool: Pool) -> Asked:
         cut = tuple(Timed(item.member, random.choice(LONG)) for item in asked.times)
         asked = dataclasses.replace(asked, filters=(), segments=(), times=cut)
     found = _with_order(random, _suit_stages(random, pool, asked))
-    return dataclasses.replace(
+    found = dataclasses.replace(
         found,
         times=tuple(_customise(random, pool, found, item) for item in found.times),
         total=random.random() < 0.15,
         hints=_make_hints(random, world, found) if random.random() < 0.08 else (),
     )
+    if found.limit is None and not found.offset and random.random() < 0.12:
+        found = dataclasses.replace(found, pages=random.choice((1, 2, 3)))
+    if found.measures and found.times and not ungrouped and random.random() < 0.25:
+        return with_compared(random, world, found)
+    return found
 
 
 def _make_hints(random: Random, world: World, asked: Asked) -> tuple[tuple[str, ...], ...]:

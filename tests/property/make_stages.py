@@ -150,7 +150,7 @@ def _make_staged(random: Random, cube: Cube, name: str) -> Measure:
     listed = tuple(
         f"{cube.name}.{name}" for name in random.sample(_GROUPS, random.choice((1, 1, 2)))
     )
-    outer: MeasureType = random.choice(("number", "sum", "max"))
+    outer: MeasureType = random.choice(("number", "sum", "max", "count", "avg"))
     fixed = name == "nested" and random.random() < 0.5
     match random.randrange(8):
         case 0:

@@ -222,11 +222,12 @@ class Place:
 
 @dataclass(frozen=True)
 class World:
-    """Tables, cubes and views."""
+    """Tables, cubes and views, and the measures that a query makes of theirs."""
 
     tables: tuple[Table, ...]
     cubes: tuple[Cube, ...]
     views: tuple[View, ...] = ()
+    made: tuple[tuple[str, Place], ...] = ()  # by a query
 
     @cached_property
     def cube(self) -> Mapping[str, Cube]:
@@ -249,6 +250,7 @@ class World:
                     for item in items_of(cube)
                     if part.holds(item.name)
                 )
+        found.update(self.made)
         return found
 
     def item(self, cube: str, name: str) -> Dimension | Measure | Segment:

@@ -37,8 +37,37 @@ class Timed:
 
 
 @dataclass(frozen=True, slots=True)
+class Shifted:
+    """A measure at another time. `time` None: of the only time dimension of the query."""
+
+    measure: str
+    amount: int
+    unit: str
+    prior: bool
+    time: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return f"{self.measure}__{self.amount}_{self.unit}_{'prior' if self.prior else 'next'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Measures (None: all) beside what they were; `to` None: in the previous period."""
+
+    to: tuple[int, str] | None
+    time: str | None
+    measures: tuple[str, ...] | None
+    show: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
-    """A query. `order` None means the default order; `descending` by member."""
+    """A query. `order` None means the default order; `descending` by member.
+
+    `pages`: the whole is to be put together of pages of so many rows.
+    """
 
     measures: tuple[str, ...] = ()
     dimensions: tuple[str, ...] = ()
@@ -52,6 +81,9 @@ class Asked:
     ungrouped: bool = False
     total: bool = False
     hints: tuple[tuple[str, ...], ...] = ()
+    shifted: tuple[Shifted, ...] = ()
+    compared: Compared | None = None
+    pages: int | None = None
 
     @property
     def meaningful(self) -> bool:
@@ -74,7 +106,7 @@ def members_in(item: Filter) -> Iterator[str]:
 def write_query(asked: Asked) -> dict[str, Any]:
     """Return the query as Cube's REST JSON."""
     found: dict[str, Any] = {
-        "measures": list(asked.measures),
+        "measures": [*asked.measures, *map(_write_shifted, asked.shifted)],
         "dimensions": list(asked.dimensions),
         "timeDimensions": [_write_time(item) for item in asked.times],
         "filters": [write_filter(item) for item in asked.filters],
@@ -88,12 +120,32 @@ def write_query(asked: Asked) -> dict[str, Any]:
         "ungrouped": asked.ungrouped or None,
         "total": asked.total or None,
         "joinHints": [list(hint) for hint in asked.hints] or None,
+        "compare": None if asked.compared is None else _write_compared(asked.compared),
     }
     return {
         key: value
         for key, value in found.items()
         if value is not None and (value != [] or key == "order")
     }
+
+
+def _write_shifted(item: Shifted) -> dict[str, Any]:
+    found: dict[str, Any] = {"measure": item.measure, "shift": f"{item.amount} {item.unit}"}
+    if not item.prior:
+        found["direction"] = "next"
+    if item.time is not None:
+        found["timeDimension"] = item.time
+    return found
+
+
+def _write_compared(item: Compared) -> dict[str, Any]:
+    found: dict[str, Any] = {"show": list(item.show)}
+    found["to"] = "previous period" if item.to is None else f"{item.to[0]} {item.to[1]}"
+    if item.time is not None:
+        found["timeDimension"] = item.time
+    if item.measures is not None:
+        found["measures"] = list(item.measures)
+    return found
 
 
 def _write_time(item: Timed) -> dict[str, Any]:

@@ -95,6 +95,9 @@ def _smaller_queries(asked: Asked) -> Iterator[Asked]:
             replace(asked, timezone="UTC"),
             replace(asked, total=False),
             replace(asked, hints=()),
+            replace(asked, pages=None),
+            replace(asked, shifted=()),
+            replace(asked, compared=None),
         )
         if less != asked
     )
@@ -110,7 +113,8 @@ def _smaller_queries(asked: Asked) -> Iterator[Asked]:
         yield replace(asked, dimensions=kept_names, order=_safe_order(asked))
     for index in range(len(asked.measures)):
         kept_names = _without(asked.measures, index)
-        yield replace(asked, measures=kept_names, order=_safe_order(asked))
+        made = (item for item in asked.shifted if item.measure in kept_names)
+        yield replace(asked, measures=kept_names, order=_safe_order(asked), shifted=tuple(made))
 
 
 def _smaller_conditions(asked: Asked) -> Iterator[Asked]:

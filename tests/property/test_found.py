@@ -130,3 +130,35 @@ def test_a_switch_of_one_value_repeats_no_rows(tmp_path: Path) -> None:
     assert sorted(found) == [("Ann", True), ("Bob", False)]
     with pytest.raises(UnsafeAggregationError, match=r"the values of people\.currency repeat them"):
         ask(tmp_path, model.replace("CURRENCIES", "[USD, EUR]"), seed, (), **query)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("number", [0, None]), ("count", [1, None])])
+def test_what_is_computed_in_stages_is_null_in_groups_that_the_inner_stage_lacks(
+    tmp_path: Path, kind: str, expected: list[int | None]
+) -> None:
+    """Case 711010: where the stage's filter left no group, a fill underneath made a value of nothing."""
+    model = f"""
+    cubes:
+      - name: sales
+        sql_table: gold.sales
+        dimensions:
+          - {{name: id, type: number, sql: id, primary_key: true}}
+          - {{name: shop, type: string, sql: shop}}
+          - {{name: paid, type: boolean, sql: paid}}
+        measures:
+          - {{name: amount, type: sum, sql: amount}}
+          - {{name: known, type: number, sql: "coalesce({{amount}}, 0)"}}
+          - name: of_paid
+            type: {kind}
+            sql: "{{known}}"
+            multi_stage: true
+            reduce_by: [sales.paid]
+            filter: {{include: [{{member: sales.paid, operator: equals, values: ["true"]}}]}}
+    """
+    seed = """
+    CREATE TABLE gold.sales AS SELECT * FROM (VALUES
+        (1, 'a', TRUE, NULL), (2, 'b', FALSE, 5)) t(id, shop, paid, amount);
+    """
+    query = {"measures": ["sales.of_paid"], "dimensions": ["sales.shop", "sales.paid"]}
+    found = ask(tmp_path, model, seed, (), **query)
+    assert sorted(found) == [("a", True, expected[0]), ("b", False, expected[1])]
