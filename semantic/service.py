@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from semantic.catalog.catalog import Catalog, DimensionType, MeasureType
 from semantic.catalog.load import ModelLoader
@@ -18,8 +18,9 @@ from semantic.compile.compiled import CompiledQuery
 from semantic.compile.plan_cache import KEPT_PLANS, PlanCache
 from semantic.compile.statement import compile_plan
 from semantic.engine.open_engine import open_engine
-from semantic.engine.query_engine import QueryEngine
+from semantic.engine.query_engine import QueryEngine, StalePlanError
 from semantic.engine.result import AnswerState, Result, ResultColumn
+from semantic.errors import SourceUnavailableError
 from semantic.plan.build import build
 from semantic.plan.explain import explain_joins, explain_measures, explain_plan, explain_root
 from semantic.plan.nodes import Plan
@@ -30,6 +31,8 @@ from semantic.query.context import SecurityContext
 from semantic.query.query import Query
 from semantic.query.visibility import Visibility
 from semantic.settings import Settings
+
+_PLANNINGS: Final = 5
 
 
 class SemanticLayer:
@@ -43,7 +46,7 @@ class SemanticLayer:
         self._kept_plans = plan_cache
         self._reloading = threading.Lock()
         self._model = Visibility(loader.load())
-        self._plans = PlanCache(self._model, engine.dialect, size=plan_cache)
+        self._plans = self._plan_cache()
 
     @classmethod
     def open(
@@ -117,7 +120,7 @@ class SemanticLayer:
             if catalog.version == self._model.whole.version:
                 return False
             self._model = Visibility(catalog)
-            self._plans = PlanCache(self._model, self._engine.dialect, size=self._kept_plans)
+            self._plans = self._plan_cache()
             return True
 
     def load(
@@ -134,9 +137,16 @@ class SemanticLayer:
             QueryError, UnsupportedError: what was asked cannot be answered.
             SnapshotError, EngineError: what is served cannot be read, or the query was stopped.
         """
-        compiled, bound = self._plans.prepare(query, context, now)
-        return self._engine.execute(
-            compiled, bound, result_columns(bound.columns), cancelled=cancelled
+        for _ in range(_PLANNINGS):
+            compiled, bound = self._plans.prepare(query, context, now)
+            columns = result_columns(bound.columns)
+            try:
+                return self._engine.execute(compiled, bound, columns, cancelled=cancelled)
+            except StalePlanError:  # tables with other types were published meanwhile
+                self._plans.forget()
+        raise SourceUnavailableError(
+            "the served tables change their types faster than queries are planned",
+            suggestion="ask again",
         )
 
     def compile(self, query: Query, context: SecurityContext, *, now: datetime) -> CompiledQuery:
@@ -183,12 +193,18 @@ class SemanticLayer:
         """Close the served file."""
         self._engine.close()
 
+    def _plan_cache(self) -> PlanCache:
+        engine = self._engine
+        return PlanCache(
+            self._model, engine.dialect, size=self._kept_plans, statistics=engine.statistics
+        )
+
     def _prepare(
         self, query: Query, context: SecurityContext, now: datetime
     ) -> tuple[BoundQuery, Plan, CompiledQuery]:
         model = self._model
         bound = bind(model.whole, query, now=now, sight=model.sight(context))
-        plan = build(bound.catalog, bound)
+        plan = build(bound.catalog, bound, self._engine.statistics())
         dialect = self._engine.dialect
         compiled = compile_plan(
             bound.catalog, plan, total=query.total, dialect=dialect, context=context

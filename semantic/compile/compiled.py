@@ -13,7 +13,8 @@ from semantic.query.bound import BoundColumn
 class CompiledQuery:
     """`values[n]` is the value of `$n+1` in `sql`. `columns` are the columns that it returns.
 
-    `total` counts the rows without limit and offset with the same values, when that was asked.
+    `total` counts the rows without limit and offset with the same values, when that was asked. The
+    SQL is right only where the columns in `dates` (table, lower-case column) are of type DATE.
     """
 
     sql: str
@@ -21,6 +22,7 @@ class CompiledQuery:
     columns: tuple[BoundColumn, ...]
     tables: tuple[str, ...]
     total: str | None = None
+    dates: tuple[tuple[str, str], ...] = ()
 
 
 class Parameters:

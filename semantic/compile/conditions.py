@@ -36,11 +36,15 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """A member where a condition stands. `local`: a time that is the wall clock's already."""
+    """A member where a condition stands.
+
+    `local`: a time that is the wall clock's already. `date`: one that is known to be a DATE.
+    """
 
     text: str
     type: str
     local: bool = False
+    date: bool = False
 
 
 Render = Callable[[Use], Operand]
@@ -75,7 +79,8 @@ class Conditions:
             case Compares():
                 member = self._member(condition.use)
                 return _either(
-                    f"{member.text} {condition.comparator} {self._value(member, value)}"
+                    f"{member.text} {condition.comparator} "
+                    f"{self._bound(member, value, condition.comparator)}"
                     for value in condition.values
                 )
             case Within():
@@ -122,15 +127,15 @@ class Conditions:
         if condition.negated:
             outside = [f"{member.text} IS NULL"]
             if condition.start is not None:
-                outside.append(f"{member.text} < {self._value(member, condition.start)}")
+                outside.append(f"{member.text} < {self._bound(member, condition.start, '<')}")
             if condition.end is not None:
-                outside.append(f"{member.text} >= {self._value(member, condition.end)}")
+                outside.append(f"{member.text} >= {self._bound(member, condition.end, '>=')}")
             return f"({' OR '.join(outside)})"
         inside = []
         if condition.start is not None:
-            inside.append(f"{member.text} >= {self._value(member, condition.start)}")
+            inside.append(f"{member.text} >= {self._bound(member, condition.start, '>=')}")
         if condition.end is not None:
-            inside.append(f"{member.text} < {self._value(member, condition.end)}")
+            inside.append(f"{member.text} < {self._bound(member, condition.end, '<')}")
         return f"({' AND '.join(inside)})"
 
     def arguments(self, condition: Condition) -> tuple[str, ...]:
@@ -153,6 +158,16 @@ class Conditions:
                 return tuple(self._value(member, value) for value in found)
             case _:
                 return ()
+
+    def _bound(self, member: Operand, value: Value, comparator: str) -> str:
+        """Return what a member is compared with; a DATE with days, so that no row is converted.
+
+        A day begins at or after a moment when it is the next midnight's or later, and so on.
+        """
+        if not member.date or not isinstance(value, Instant):
+            return self._value(member, value)
+        moment = self._writer.parameters.bind(value.local)
+        return self._writer.dialect.day(moment, following=comparator in {">=", "<"})
 
     def _value(self, member: Operand, value: Value) -> str:
         """Return the placeholder; a moment is local for a date, and UTC for a timestamp."""

@@ -96,6 +96,10 @@ class Dialect(Protocol):
         """Return a date, time or text as a TIMESTAMP without a zone."""
         ...
 
+    def day(self, local: str, *, following: bool) -> str:
+        """Return the DATE of a moment's last midnight, or of its next; one at midnight is its own."""
+        ...
+
     def ilike(self, text: str, pattern: str, *, negated: bool) -> str:
         r"""Return a test of text against a pattern, whatever the case; `\` escapes."""
         ...

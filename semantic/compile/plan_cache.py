@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import threading
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -32,6 +32,7 @@ from semantic.compile.trace import Trace, UntraceableError
 from semantic.compile.watched import Path, watch_claims, watch_now
 from semantic.errors import DucatError
 from semantic.plan.build import build
+from semantic.plan.statistics import UNKNOWN, Statistics
 from semantic.query.bind import bind
 from semantic.query.bound import BoundQuery
 from semantic.query.context import SecurityContext
@@ -57,10 +58,27 @@ class _Entry:
 class PlanCache:
     """Plans of one model and dialect. Safe to use from several threads."""
 
-    __slots__ = ("_clock", "_dialect", "_entries", "_guarded", "_lock", "_model", "_size")
+    __slots__ = (
+        "_clock",
+        "_dialect",
+        "_entries",
+        "_guarded",
+        "_lock",
+        "_model",
+        "_size",
+        "_statistics",
+    )
 
-    def __init__(self, model: Visibility, dialect: Dialect, *, size: int) -> None:
-        """Keep at most `size` shapes; 0 keeps none."""
+    def __init__(
+        self,
+        model: Visibility,
+        dialect: Dialect,
+        *,
+        size: int,
+        statistics: Callable[[], Statistics] = lambda: UNKNOWN,
+    ) -> None:
+        """Keep at most `size` shapes; 0 keeps none. Plans are made by the `statistics` of their day."""
+        self._statistics = statistics
         self._model = model
         self._dialect = dialect
         self._size = size
@@ -71,6 +89,11 @@ class PlanCache:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def forget(self) -> None:
+        """Plan everything anew, because the tables are not what they were."""
+        with self._lock:
+            self._entries.clear()
 
     def compile(self, query: Query, context: SecurityContext, now: datetime) -> CompiledQuery:
         """Return what planning gives.
@@ -156,7 +179,7 @@ class PlanCache:
     def _compile(self, bound: BoundQuery, context: SecurityContext) -> CompiledQuery:
         return compile_plan(
             bound.catalog,
-            build(bound.catalog, bound),
+            build(bound.catalog, bound, self._statistics()),
             total=bound.query.total,
             dialect=self._dialect,
             context=context,

@@ -14,6 +14,7 @@ from typing import Final, assert_never
 
 from semantic.catalog.catalog import Expression, Measure, SwitchExpression
 from semantic.compile.aggregates import aggregate, operand
+from semantic.compile.coarse import write_coarse
 from semantic.compile.kinds import write_kind
 from semantic.compile.scope import Scope
 from semantic.compile.windows import write_roll
@@ -23,6 +24,7 @@ from semantic.plan.lineage import is_typed
 from semantic.plan.nodes import (
     Aggregate,
     Attachment,
+    Coarsen,
     Conversions,
     GroupKey,
     Groups,
@@ -71,6 +73,8 @@ class Relations:
         match relation:
             case Aggregate():
                 return self._distinct(relation) if relation.distinct else self._aggregate(relation)
+            case Coarsen():
+                return write_coarse(self._writer, relation, self._attachment)
             case Groups():
                 scope = self.scope(relation.rows)
                 source = scope.source()

@@ -8,9 +8,9 @@ facts are joined to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import assert_never
+from typing import Final, assert_never
 
 from semantic.catalog.catalog import (
     CaseExpression,
@@ -41,6 +41,7 @@ from semantic.plan.nodes import Attachment, GroupKey, Rows, Shift, Step
 from semantic.query.bound import Condition, DimensionUse, Use
 from semantic.spec.intervals import parse_interval
 
+_CALENDAR: Final = frozenset({"day", "week", "month", "quarter", "year"})
 RenderMeasure = Callable[[Measure], str]
 Place = Callable[[Attachment], Placed]
 
@@ -64,11 +65,11 @@ class Scope:
     def source(self) -> str:
         """Return FROM and the joins."""
         rows = self._rows
-        text = f"FROM {self._relation(rows.cube)}"
+        text = f"FROM {self.relation(rows.cube)}"
         waiting = list(rows.attachments)
         text += self._attach(waiting, after=rows.cube)
         for step in rows.steps:
-            joined = self._relation(step.target)
+            joined = self.relation(step.target)
             attached = self._attach(waiting, after=step.target)
             if attached:  # before the condition, which may read it
                 joined = f"({joined}{attached})"
@@ -79,10 +80,14 @@ class Scope:
             text += f" CROSS JOIN {self._switch_values(dimension)}"
         return text
 
-    def where(self) -> str:
-        """Return WHERE, or nothing."""
+    def where(self, left_out: Collection[int] = ()) -> str:
+        """Return WHERE, or nothing; without the conditions in the places that are left out."""
         conditions = self.conditions()
-        parts = [conditions.render(part) for part in self._rows.conditions]
+        parts = [
+            conditions.render(part)
+            for place, part in enumerate(self._rows.conditions)
+            if place not in left_out
+        ]
         with self._real():
             parts += [conditions.render(part) for part in self._rows.guards]
         return " WHERE " + " AND ".join(parts) if parts else ""
@@ -100,7 +105,12 @@ class Scope:
         """Return what writes conditions over these rows."""
         return Conditions(self.writer, self.operand, self.segment)
 
-    def _relation(self, cube: str) -> str:
+    def joined(self, step: Step) -> str:
+        """Return one more join."""
+        return f" LEFT JOIN {self.relation(step.target)} ON ({self._join(step)})"
+
+    def relation(self, cube: str) -> str:
+        """Return a FROM item with the rows of a cube."""
         return f"{self._cube_source(cube)} AS {self.writer.dialect.quote_name(cube)}"
 
     def _cube_source(self, cube: str) -> str:
@@ -165,6 +175,11 @@ class Scope:
         if custom is not None and custom.sql is not None:
             period = custom.sql
             return self._masked(dimension, lambda: f"({self.expression(period)})")
+        if custom is None and granularity in _CALENDAR and self._is_plain_date(dimension):
+            # A day is a day on every wall clock: the engine sees the column, and its statistics.
+            day = self._stored(dimension)
+            text = day if granularity == "day" else self.writer.dialect.truncate(granularity, day)
+            return dialect.cast_timestamp(text)
         local = self.local(dimension)
         if custom is not None:
             return self._bin(custom, local)
@@ -180,9 +195,19 @@ class Scope:
         )
         return self.writer.dialect.bin_with_offset(local, parts, offset)
 
+    def is_plain_date(self, key: GroupKey) -> bool:
+        """Whether a key is a time that is known to be stored as a DATE, shown as it is."""
+        return self._is_plain_date(key.dimension)
+
+    def _is_plain_date(self, dimension: Dimension) -> bool:
+        return self.writer.is_date(dimension) and not self._shifts(dimension)
+
     def local(self, dimension: Dimension) -> str:
         """Return a time, or what its mask shows, as the query's wall clock shows it, shifted."""
         writer = self.writer
+        if writer.is_date(dimension):
+            text = writer.dialect.cast_timestamp(self._stored(dimension))
+            return self._shifted(dimension, text)
         text = writer.dialect.local_time(self.dimension(dimension), writer.timezone)
         return self._shifted(dimension, text)
 
@@ -328,7 +353,7 @@ class Scope:
                 case str():
                     parts.append(part)
                 case ColumnReference():
-                    parts.append(self.writer.dialect.quote_name(part.cube))
+                    parts.append(self.alias(part.cube))
                 case MemberReference():
                     parts.append(self._member(part, measure))
                 case CubeSource():
@@ -344,6 +369,10 @@ class Scope:
                 case _ as unreachable:
                     assert_never(unreachable)
         return "".join(parts)
+
+    def alias(self, cube: str) -> str:
+        """Return the name under which the columns of a cube stand."""
+        return self.writer.dialect.quote_name(cube)
 
     def _filtered(self, part: FilterParameter | FilterGroup) -> str:
         """Return what the conditions on rows say about the members that the part names."""
@@ -422,7 +451,8 @@ class Scope:
         dimension = use.dimension
         if dimension.type == "time" and self._shifts(dimension):
             return Operand(self.local(dimension), "time", local=True)
-        return Operand(self.dimension(dimension), dimension.type)
+        is_date = dimension.type == "time" and self.writer.is_date(dimension)
+        return Operand(self.dimension(dimension), dimension.type, date=is_date)
 
     # -- switches ----------------------------------------------------------------------------
 

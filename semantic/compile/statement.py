@@ -52,7 +52,7 @@ class _Statement:
         self, catalog: Catalog, plan: Plan, dialect: Dialect, context: SecurityContext
     ) -> None:
         self._plan = plan
-        self._writer = Writer(catalog, dialect, plan.timezone, plan.masks, context)
+        self._writer = Writer(catalog, dialect, plan.timezone, plan.masks, context, plan.statistics)
         self._relations = Relations(self._writer)
 
     def write(self, *, total: bool) -> CompiledQuery:
@@ -80,6 +80,7 @@ class _Statement:
             columns=plan.columns,
             tables=plan.tables,
             total=f"{head}SELECT count(*) {body}" if total else None,
+            dates=tuple(self._writer.dates),
         )
 
     def _with(self) -> str:

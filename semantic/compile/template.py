@@ -140,6 +140,7 @@ class Template:
 
     sql: str
     total: str | None
+    dates: tuple[tuple[str, str], ...]
     columns: tuple[BoundColumn, ...]
     tables: tuple[str, ...]
     kinds: tuple[type, ...]
@@ -174,7 +175,7 @@ class Template:
         if values is None:
             return None
         sql = self.sql + write_limit(limit, query.offset)
-        compiled = CompiledQuery(sql, values, self.columns, self.tables, self.total)
+        compiled = CompiledQuery(sql, values, self.columns, self.tables, self.total, self.dates)
         return Filled(self, compiled, typed, atoms)
 
     def _values(self, atoms: Sequence[Parameter], dialect: Dialect) -> tuple[Parameter, ...] | None:
@@ -211,6 +212,7 @@ def make_template(
     return Template(
         sql=compiled.sql[: len(compiled.sql) - len(tail)],
         total=compiled.total,
+        dates=compiled.dates,
         columns=compiled.columns,
         tables=compiled.tables,
         kinds=tuple(map(type, planning.typed)),

@@ -11,6 +11,7 @@ days earlier, finds its rows by an equal day, and a frame over its rows takes th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from semantic.catalog.catalog import Granularity, Measure, RollingWindow
@@ -185,8 +186,9 @@ def _base(
     scope = places.scope(roll.source)
     source = scope.source()
     listed = [f"{scope.key(key)} AS {names[key.name]}" for key in others]
-    time = scope.key(roll.time)
-    if roll.parts is not None:
+    by_day = _is_partial(roll) and roll.time.granularity is None and scope.is_plain_date(roll.time)
+    time = scope.dimension(roll.time.dimension) if by_day else scope.key(roll.time)
+    if roll.parts is not None and not by_day:
         time = writer.dialect.truncate(roll.parts, time)
     listed.append(f"{time} AS _t")
     listed.append(f"{operand(scope, roll.measure)} AS _o")
@@ -209,7 +211,21 @@ def _base(
     if roll.measure.type == "avg":
         partial.append("count(_o) AS _c")
     groups = ", ".join(str(index + 1) for index in range(len(kept)))
-    return f"SELECT {', '.join([*kept, *partial])} FROM ({text}) AS _r GROUP BY {groups}", names
+    found = f"SELECT {', '.join([*kept, *partial])} FROM ({text}) AS _r GROUP BY {groups}"
+    return (_cut_days(writer, roll, found, names.values()) if by_day else found), names
+
+
+def _cut_days(writer: Writer, roll: Roll, days: str, others: Iterable[str]) -> str:
+    """Return the groups of days, put together by the parts of windows that they lie in."""
+    time = writer.dialect.cast_timestamp("_t")
+    if roll.parts not in {None, "day"}:
+        time = writer.dialect.truncate(roll.parts or "", time)
+    kind = roll.measure.type if roll.measure.type in {"min", "max"} else "sum"
+    listed = [*others, f"{time} AS _t", f"{kind}(_o) AS _o"]
+    groups = ", ".join(str(index + 1) for index in range(len(listed) - 1))
+    if roll.measure.type == "avg":
+        listed.append("sum(_c) AS _c")
+    return f"SELECT {', '.join(listed)} FROM ({days}) AS _y GROUP BY {groups}"
 
 
 def _bounds(writer: Writer, roll: Roll) -> tuple[list[str], list[str]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from semantic.catalog.catalog import Catalog
+from semantic.catalog.catalog import Catalog, Dimension
 from semantic.compile.compiled import Parameters
 from semantic.compile.dialect import Dialect
 from semantic.plan.nodes import MeasureName, Relation
+from semantic.plan.statistics import UNKNOWN, Statistics
+from semantic.plan.stored import column_of, find_column
 from semantic.query.bound import Condition
 from semantic.query.context import SecurityContext
 
@@ -33,9 +35,11 @@ class Writer:
         "catalog",
         "context",
         "ctes",
+        "dates",
         "dialect",
         "masks",
         "parameters",
+        "statistics",
         "timezone",
     )
 
@@ -46,15 +50,29 @@ class Writer:
         timezone: str,
         masks: Mapping[tuple[str, str], Condition | None],
         context: SecurityContext,
+        statistics: Statistics = UNKNOWN,
     ) -> None:
         self.catalog = catalog
+        self.statistics = statistics
         self.dialect = dialect
         self.timezone = timezone
         self.masks = masks
         self.context = context
         self.parameters = Parameters(dialect)
         self.ctes: list[tuple[str, str]] = []
+        self.dates: dict[tuple[str, str], None] = {}  # columns that the SQL takes for a DATE
         self._placed: list[tuple[object, Placed]] = []
+
+    def is_date(self, dimension: Dimension) -> bool:
+        """Whether a time is known to be stored as a DATE, and shown as it is stored."""
+        if (dimension.cube, dimension.name) in self.masks:
+            return False
+        known = find_column(self.catalog, self.statistics, dimension)
+        column = column_of(dimension.sql)
+        if known is None or known.type != "DATE" or column is None:
+            return False
+        self.dates[self.catalog.cubes[column[0]].sql_table or "", column[1]] = None
+        return True
 
     def find(self, node: object) -> Placed | None:
         """Return where a node was written already."""

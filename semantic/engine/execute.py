@@ -15,11 +15,13 @@ import pyarrow.compute as pc
 from semantic.compile.compiled import CompiledQuery
 from semantic.compile.dialect import DUCKDB, Dialect
 from semantic.engine.deadline import Watch, Watchdog
+from semantic.engine.query_engine import StalePlanError
 from semantic.engine.result import AnswerState, Result, ResultColumn
 from semantic.engine.served import ServedDatabase
 from semantic.engine.state import describe
 from semantic.engine.stopped import cut, timed_out, was_cancelled
-from semantic.errors import EngineError, SourceUnavailableError
+from semantic.errors import EngineError, SnapshotError, SourceUnavailableError
+from semantic.plan.statistics import UNKNOWN, Statistics
 from semantic.query.bound import BoundQuery
 from semantic.snapshot import read_checks
 
@@ -51,6 +53,7 @@ class Engine:
         """Return the answer, from one snapshot of the served tables.
 
         Raises:
+            StalePlanError: a column that it takes for a DATE is none.
             SnapshotError: nothing is in service.
             SourceUnavailableError: a table is not among those in service.
             QueryTimeoutError, QueryCancelledError: the query was stopped.
@@ -61,6 +64,11 @@ class Engine:
             raise was_cancelled()
         with self._served.session() as session:
             connection = session.connection
+            for table, column in compiled.dates:
+                found = session.statistics.table(table)
+                known = None if found is None else found.columns.get(column)
+                if known is None or known.type != "DATE":
+                    raise StalePlanError
             with self._watchdog.watch(connection, self._timeout, cancelled) as watch:
                 try:
                     connection.execute(compiled.sql, list(compiled.values))
@@ -87,6 +95,13 @@ class Engine:
     def state(self, tables: tuple[str, ...] | None) -> AnswerState:
         """Return the state of what is in service."""
         return describe(self._served.snapshot(), read_checks(self._serving), tables)
+
+    def statistics(self) -> Statistics:
+        """Return what is known of the tables in service; nothing while none is."""
+        try:
+            return self._served.statistics()
+        except (SnapshotError, SourceUnavailableError):
+            return UNKNOWN  # the query itself says why
 
     def close(self) -> None:
         """Close the file and end the watching thread."""

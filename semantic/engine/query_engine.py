@@ -8,7 +8,12 @@ from typing import Protocol
 from semantic.compile.compiled import CompiledQuery
 from semantic.compile.dialect import Dialect
 from semantic.engine.result import AnswerState, Result, ResultColumn
+from semantic.plan.statistics import Statistics
 from semantic.query.bound import BoundQuery
+
+
+class StalePlanError(Exception):
+    """The query was planned for columns of other types than the tables in service have."""
 
 
 class QueryEngine(Protocol):
@@ -30,6 +35,7 @@ class QueryEngine(Protocol):
         """Return the answer, from one state of the data.
 
         Raises:
+            StalePlanError: plan anew, and ask again.
             SnapshotError: nothing is in service.
             SourceUnavailableError: the database or a table is not there.
             QueryTimeoutError, QueryCancelledError: the query was stopped.
@@ -43,6 +49,10 @@ class QueryEngine(Protocol):
         Raises:
             SnapshotError, SourceUnavailableError: nothing can be asked.
         """
+        ...
+
+    def statistics(self) -> Statistics:
+        """Return what is known of the tables, which may be nothing."""
         ...
 
     def close(self) -> None:

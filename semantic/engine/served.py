@@ -22,7 +22,9 @@ from typing import Final
 
 import duckdb
 
+from semantic.engine.statistics import read_statistics
 from semantic.errors import SourceUnavailableError
+from semantic.plan.statistics import Statistics
 from semantic.snapshot import MANIFEST, Snapshot, read_snapshot
 
 # DuckDB 1.5.5 answers some queries that repeat a join wrongly when it shares the repeated part (a
@@ -36,16 +38,17 @@ Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A connection that one query has for itself, and the snapshot that it reads."""
+    """A connection that one query has for itself, the snapshot that it reads, what is known of it."""
 
     connection: duckdb.DuckDBPyConnection
     snapshot: Snapshot
+    statistics: Statistics
 
 
 class _Instance:
     """One attached file. Its users are counted by ServedDatabase, under its lock."""
 
-    __slots__ = ("connection", "idle", "snapshot", "users")
+    __slots__ = ("_catalog", "connection", "idle", "snapshot", "statistics", "users")
 
     def __init__(self, path: Path, snapshot: Snapshot, memory_limit: str, spill: str) -> None:
         self.snapshot = snapshot
@@ -71,6 +74,8 @@ class _Instance:
                 "GLOBAL lock_configuration = true",
             ):
                 self.connection.execute(f"SET {setting}")
+            self._catalog = self.connect()
+            self.statistics = read_statistics(self._catalog)
         except duckdb.Error as failed:
             raise SourceUnavailableError(
                 f"the served file {path.name} cannot be opened: {str(failed).splitlines()[0]}",
@@ -87,6 +92,7 @@ class _Instance:
         for connection in self.idle:
             connection.close()
         self.idle.clear()
+        self._catalog.close()
         self.connection.close()
 
 
@@ -115,7 +121,7 @@ class ServedDatabase:
             connection = instance.idle.pop() if instance.idle else None
         try:
             connection = connection or instance.connect()
-            yield Session(connection, instance.snapshot)
+            yield Session(connection, instance.snapshot, instance.statistics)
         finally:
             with self._lock:
                 instance.users -= 1
@@ -132,6 +138,15 @@ class ServedDatabase:
         """Return the manifest of what is in service now."""
         with self._lock:
             return self._refresh().snapshot
+
+    def statistics(self) -> Statistics:
+        """Return what is known of the tables in service now.
+
+        Raises:
+            SnapshotError, SourceUnavailableError: there are none.
+        """
+        with self._lock:
+            return self._refresh().statistics
 
     def close(self) -> None:
         """Close the file; queries in flight finish first, new ones would open it again."""

@@ -12,6 +12,7 @@ from semantic.plan.frame import Frame
 from semantic.plan.lineage import measures_of, split
 from semantic.plan.nodes import GroupKey, MeasureName, Plan, Relation, Rows, Ungrouped
 from semantic.plan.rows import RowFinder
+from semantic.plan.statistics import UNKNOWN, Statistics
 from semantic.plan.walk import rows_of
 from semantic.query.bound import (
     BoundQuery,
@@ -22,10 +23,11 @@ from semantic.query.bound import (
 from semantic.query.conditions import uses_of
 
 
-def build(catalog: Catalog, bound: BoundQuery) -> Plan:
+def build(catalog: Catalog, bound: BoundQuery, statistics: Statistics = UNKNOWN) -> Plan:
     """Return how to answer the query.
 
-    One row more than the limit is fetched when the limit is ours, to know whether it cut.
+    One row more than the limit is fetched when the limit is ours, to know whether it cut. What is
+    known of the tables decides between plans that give the same answer.
 
     Raises:
         NoJoinPathError, AmbiguousJoinPathError: the members cannot be joined.
@@ -38,7 +40,7 @@ def build(catalog: Catalog, bound: BoundQuery) -> Plan:
     asked = [use.measure for use in uses]
     leaves, staged, calculated = split(catalog, asked)
     facts = tuple(_all_leaves(catalog, asked).values())
-    evaluator = Evaluator(catalog, bound, frame, facts, _paths(catalog, uses))
+    evaluator = Evaluator(catalog, bound, frame, facts, _paths(catalog, uses), statistics)
     source: Relation | Ungrouped
     if bound.ungrouped:
         if staged:
@@ -66,6 +68,7 @@ def build(catalog: Catalog, bound: BoundQuery) -> Plan:
         timezone=bound.timezone,
         tables=_tables(catalog, rows_of(source)),
         masks=bound.masks,
+        statistics=statistics,
     )
 
 

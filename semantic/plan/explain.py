@@ -7,6 +7,7 @@ from typing import Any, assert_never
 from semantic.catalog.catalog import Measure, RollingWindow
 from semantic.plan.nodes import (
     Aggregate,
+    Coarsen,
     Conversions,
     GroupKey,
     Groups,
@@ -121,7 +122,7 @@ def _owner(relation: Relation, name: tuple[str, str]) -> Relation | None:
 
 def _describe(relation: Relation) -> list[str]:
     match relation:
-        case Aggregate():
+        case Aggregate() | Coarsen():
             return _describe_aggregate(relation)
         case Groups():
             return [
@@ -155,7 +156,9 @@ def _describe(relation: Relation) -> list[str]:
             assert_never(unreachable)
 
 
-def _describe_aggregate(relation: Aggregate) -> list[str]:
+def _describe_aggregate(relation: Aggregate | Coarsen) -> list[str]:
+    if isinstance(relation, Coarsen):
+        return _describe_coarsen(relation)
     names = ", ".join(_name(leaf) for leaf in relation.leaves)
     text = f"aggregate the joined rows: {names}"
     if relation.distinct:
@@ -165,6 +168,20 @@ def _describe_aggregate(relation: Aggregate) -> list[str]:
             f"because the join {reason} repeats its rows: {names}"
         )
     return [f"{text}{_by(relation.keys)}", *_indent(_describe_rows(relation.rows), 1)]
+
+
+def _describe_coarsen(relation: Coarsen) -> list[str]:
+    first = [_key(key) for key in relation.kept]
+    first += [f"{item.cube}.{item.name} as it is stored" for item in relation.times]
+    first += [f"the key of {link.step.target}" for link in relation.links]
+    lines = _describe_aggregate(relation.whole)
+    late = [link.step for link in relation.links] + list(relation.steps)
+    return [
+        lines[0],
+        f"{INDENT}in two steps: first by {', '.join(first)}",
+        *_indent(_describe_rows(relation.rows), 2),
+        *[f"{INDENT}then {describe_step(step)}" for step in late],
+    ]
 
 
 def _describe_kind(relation: SemiAdditive | Spine | Conversions) -> list[str]:

@@ -7,6 +7,7 @@ that it follows are in ARCHITECTURE.md ("What a query means").
 
 - `Aggregate` reads `Rows` (a cube and the joins outward from it) and aggregates its measures, each
   row of the cube once in each group.
+- `Coarsen` is an `Aggregate` that groups rows by few stored values first: the same, sooner.
 - `Groups` are the groups of rows, without measures.
 - `Merge` puts relations of the same groups together; what one of them lacks is empty.
 - `Regroup`, `Spread`, `Rank` and `Compute` are the outer stages of multi-stage measures.
@@ -25,6 +26,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from semantic.catalog.catalog import Dimension, Expression, Join, Measure
+from semantic.plan.statistics import UNKNOWN, Statistics
 from semantic.query.bound import BoundColumn, BoundOrder, Condition
 
 MeasureName = tuple[str, str]
@@ -127,6 +129,43 @@ class Aggregate:
     def measures(self) -> tuple[MeasureName, ...]:
         """What it holds, in order."""
         return tuple((leaf.cube, leaf.name) for leaf in self.leaves)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A join that groups are given: their column `source` equals `target` of the joined cube."""
+
+    step: Step
+    source: Expression
+    target: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Coarsen:
+    """`whole` in two steps: rows by few stored values, then these groups by the keys.
+
+    The first step reads `rows`, which lack the joins that only keys need, and groups them by the
+    `kept` keys, by the stored value of `times`, and by what the `links` compare. Those joins come
+    then, `links` first. `later` are the places of conditions on shifted `times`, held in between.
+    """
+
+    whole: Aggregate
+    rows: Rows
+    kept: tuple[GroupKey, ...]
+    times: tuple[Dimension, ...]
+    links: tuple[Link, ...]
+    steps: tuple[Step, ...]
+    later: tuple[int, ...]
+
+    @property
+    def keys(self) -> tuple[GroupKey, ...]:
+        """Those of the whole."""
+        return self.whole.keys
+
+    @property
+    def measures(self) -> tuple[MeasureName, ...]:
+        """What the whole holds."""
+        return self.whole.measures
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +355,17 @@ class Conversions:
 
 
 Relation = (
-    Aggregate | Groups | Merge | Regroup | Spread | Rank | Roll | SemiAdditive | Spine | Conversions
+    Aggregate
+    | Coarsen
+    | Groups
+    | Merge
+    | Regroup
+    | Spread
+    | Rank
+    | Roll
+    | SemiAdditive
+    | Spine
+    | Conversions
 )
 
 
@@ -333,6 +382,7 @@ class Plan:
     """The whole answer. `calculated` are the measures that are arithmetic over others.
 
     `limit` is the number of rows to fetch; `tables` are the physical tables that are read.
+    `statistics` are those that it was made by.
     """
 
     source: Relation | Ungrouped
@@ -345,3 +395,4 @@ class Plan:
     timezone: str
     tables: tuple[str, ...]
     masks: Mapping[tuple[str, str], Condition | None]
+    statistics: Statistics = UNKNOWN

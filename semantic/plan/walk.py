@@ -7,6 +7,7 @@ from typing import assert_never
 
 from semantic.plan.nodes import (
     Aggregate,
+    Coarsen,
     Conversions,
     Groups,
     Merge,
@@ -25,7 +26,7 @@ from semantic.plan.nodes import (
 def parts_of(relation: Relation) -> tuple[Relation, ...]:
     """Return the relations that a relation is made of."""
     match relation:
-        case Aggregate() | Groups() | SemiAdditive():
+        case Aggregate() | Coarsen() | Groups() | SemiAdditive():
             return ()
         case Spine():
             return relation.sources
@@ -59,10 +60,11 @@ def _own_rows(source: Relation | Ungrouped) -> Iterator[Rows]:
     match source:
         case Ungrouped() | Groups() | SemiAdditive():
             yield source.rows
-        case Aggregate():
-            yield source.rows
-            if source.own is not None:
-                yield source.own
+        case Aggregate() | Coarsen():
+            whole = source.whole if isinstance(source, Coarsen) else source
+            yield whole.rows
+            if whole.own is not None:
+                yield whole.own
         case Conversions():
             yield source.events
             yield source.converted

@@ -85,6 +85,13 @@ class DuckDB:
         """Return a value as a TIMESTAMP."""
         return f"CAST({value} AS TIMESTAMP)"
 
+    def day(self, local: str, *, following: bool) -> str:
+        """Return the DATE of a moment's last or next midnight."""
+        moment = f"CAST({local} AS TIMESTAMP)"
+        if following:
+            moment += " + INTERVAL '1 day' - INTERVAL '1 microsecond'"
+        return f"CAST(date_trunc('day', {moment}) AS DATE)"
+
     def ilike(self, text: str, pattern: str, *, negated: bool) -> str:
         """Return a test of text against a pattern; a UUID is read as text."""
         return f"{self.cast_text(text)} {'NOT ' * negated}ILIKE {pattern} ESCAPE '\\'"

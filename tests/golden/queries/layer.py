@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
+from semantic.catalog.load import ModelLoader
+from semantic.engine.execute import Engine
+from semantic.plan.statistics import Statistics
 from semantic.project import Project
 from semantic.service import SemanticLayer
 from semantic.snapshot import QualityState, Snapshot, TableSnapshot, identify, publish_snapshot
@@ -45,11 +49,24 @@ def publish(
     return snapshot
 
 
+class EagerEngine(Engine):
+    """DuckDB, with whatever may be planned in another way planned so, whether it pays or not."""
+
+    def statistics(self) -> Statistics:
+        """Return what is known of the tables."""
+        return dataclasses.replace(super().statistics(), eager=True)
+
+
 def open_layer(
-    folder: Path, model: str, seed: str, *, timeout_seconds: float = 60.0
+    folder: Path, model: str, seed: str, *, timeout_seconds: float = 60.0, eager: bool = False
 ) -> SemanticLayer:
     """Return a layer over the model and the seeded tables. Close it after use."""
     publish(folder / "serving", seed)
+    if eager:
+        engine = EagerEngine(
+            folder / "serving", memory_limit="1GB", timeout_seconds=timeout_seconds
+        )
+        return SemanticLayer(ModelLoader(write_project(folder, model).model), engine)
     return SemanticLayer.open(
         write_project(folder, model),
         serving=folder / "serving",

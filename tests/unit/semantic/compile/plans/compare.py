@@ -13,6 +13,7 @@ from semantic.compile.plan_cache import PlanCache
 from semantic.errors import DucatError
 from semantic.plan.build import build
 from semantic.plan.nodes import Plan
+from semantic.plan.statistics import UNKNOWN, Statistics
 from semantic.query.bound import BoundQuery
 from semantic.query.context import SecurityContext
 from semantic.query.query import Query
@@ -24,10 +25,17 @@ ANYBODY = SecurityContext()
 class Pair:
     """A cache that keeps plans, and one that keeps none, of one model."""
 
-    def __init__(self, catalog: Catalog, dialect: Dialect = DUCKDB, *, size: int = 100) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        dialect: Dialect = DUCKDB,
+        *,
+        size: int = 100,
+        statistics: Statistics = UNKNOWN,
+    ) -> None:
         model = Visibility(catalog)
-        self.kept = PlanCache(model, dialect, size=size)
-        self.anew = PlanCache(model, dialect, size=0)
+        self.kept = PlanCache(model, dialect, size=size, statistics=lambda: statistics)
+        self.anew = PlanCache(model, dialect, size=0, statistics=lambda: statistics)
 
     def check(self, query: Query, now: datetime, context: SecurityContext = ANYBODY) -> bool:
         """Check that both give the same: SQL, values and their types, bound query, or error.
@@ -55,9 +63,9 @@ def watch_plannings(monkeypatch: pytest.MonkeyPatch) -> list[BoundQuery]:
     """Return a list to which each planning adds what it plans."""
     planned: list[BoundQuery] = []
 
-    def note(catalog: Catalog, bound: BoundQuery) -> Plan:
+    def note(catalog: Catalog, bound: BoundQuery, statistics: Statistics) -> Plan:
         planned.append(bound)
-        return build(catalog, bound)
+        return build(catalog, bound, statistics)
 
     monkeypatch.setattr("semantic.compile.plan_cache.build", note)
     return planned
