@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from semantic.catalog.catalog import Catalog, Dimension, Measure
 from semantic.catalog.join_graph import JoinTree
 from semantic.errors import UnsafeAggregationError, UnsupportedError
+from semantic.plan.coarsen import coarsen
 from semantic.plan.conversion import plan_conversions
 from semantic.plan.frame import Frame, unique_keys
 from semantic.plan.grain import find_inner_frame, keys_of, without_member
@@ -42,6 +43,7 @@ from semantic.plan.rows import (
     without_computed,
     without_made_of,
 )
+from semantic.plan.statistics import UNKNOWN, Statistics
 from semantic.query.bound import BoundQuery
 
 _INSENSITIVE = frozenset({"min", "max", "count_distinct", "count_distinct_approx"})
@@ -61,7 +63,7 @@ class _Leaves:
 class Evaluator:
     """Evaluates frames of one query. Equal evaluations give the same relation."""
 
-    __slots__ = ("_bound", "_catalog", "_finder", "_known", "_root", "_windows")
+    __slots__ = ("_bound", "_catalog", "_finder", "_known", "_root", "_statistics", "_windows")
 
     def __init__(
         self,
@@ -70,8 +72,10 @@ class Evaluator:
         root: Frame,
         asked: Sequence[Measure],
         paths: Mapping[MeasureName, tuple[str, ...]],
+        statistics: Statistics = UNKNOWN,
     ) -> None:
         self._catalog = catalog
+        self._statistics = statistics
         self._bound = bound
         self._root = root
         self._finder = RowFinder(catalog, self._attach, bound.joins, paths)
@@ -135,7 +139,8 @@ class Evaluator:
         roots: list[tuple[JoinTree, Groups]] = []
         for item in gathered:
             if item.plain:
-                parts.append(Aggregate(item.rows, frame.keys, tuple(item.plain)))
+                whole = Aggregate(item.rows, frame.keys, tuple(item.plain))
+                parts.append(coarsen(self._catalog, whole, self._bound.masks, self._statistics))
             parts += self._distinct(frame, item)
             parts += self._semi_additive(frame, item)
         for item in gathered:
