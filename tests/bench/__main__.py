@@ -1,124 +1,73 @@
-"""`python -m tests.bench`: how long planning takes, and execution beside SQL written by hand.
-
-Synthetic orders and lines in a served file of its own; nothing of the project is touched. Medians of
-several runs, in milliseconds. Prints a table; judges nothing.
-"""
+"""`python -m tests.bench [PART...]`: measure, print, and write BENCHMARKS.md and build/bench.json."""
 
 from __future__ import annotations
 
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Final
 
-import duckdb
+import click
 from rich.console import Console
-from rich.table import Table
 
-from semantic.query.context import SecurityContext
-from semantic.query.from_json import parse_json
-from tests.bench.loading import measure_loading
-from tests.bench.planning import measure_planning
-from tests.golden.queries.layer import open_layer
+from semantic.catalog.load import ModelLoader
+from tests.bench.execution import measure_execution
+from tests.bench.loading import SIZES, measure_size, write_model
+from tests.bench.planning import measure_known_shapes, measure_planning
+from tests.bench.report import Figure, Section, show_section, write_report
 
-NOW = datetime(2024, 6, 15, tzinfo=UTC)
-ROWS = 500_000
-RUNS = 7
-MODEL = """
-cubes:
-  - name: orders
-    sql_table: gold.orders
-    joins: [{name: lines, relationship: one_to_many, sql: "{CUBE}.id = {lines}.order_id"}]
-    dimensions:
-      - {name: id, type: number, sql: id, primary_key: true}
-      - {name: status, type: string, sql: status}
-      - {name: placed_at, type: time, sql: placed_at}
-    measures:
-      - {name: count, type: count}
-      - {name: revenue, type: sum, sql: amount}
-      - {name: average, type: number, sql: "1.0 * {revenue} / NULLIF({count}, 0)"}
-  - name: lines
-    sql_table: gold.lines
-    dimensions:
-      - {name: id, type: number, sql: id, primary_key: true}
-      - {name: product, type: string, sql: product}
-    measures: [{name: quantity, type: sum, sql: quantity}]
-"""
-SEED = f"""
-CREATE TABLE gold.orders AS SELECT i AS id, 'status ' || (i % 7) AS status,
-  (i % 1000)::DECIMAL(10, 2) AS amount,
-  TIMESTAMP '2023-01-01' + to_minutes((i % 525600)::INTEGER) AS placed_at FROM range({ROWS}) AS r(i);
-CREATE TABLE gold.lines AS SELECT i AS id, i // 2 AS order_id, 'product ' || (i % 50) AS product,
-  i % 9 AS quantity FROM range({2 * ROWS}) AS r(i);
-"""
-QUESTIONS = {
-    "sum by month": (
-        {
-            "measures": ["orders.revenue", "orders.average"],
-            "timeDimensions": [{"dimension": "orders.placed_at", "granularity": "month"}],
-        },
-        """SELECT date_trunc('month', placed_at), sum(amount), 1.0 * sum(amount) / count(*)
-           FROM gold.orders GROUP BY 1 ORDER BY 1""",
-    ),
-    "a filtered count": (
-        {
-            "measures": ["orders.count"],
-            "filters": [{"member": "orders.status", "operator": "equals", "values": ["status 3"]}],
-        },
-        "SELECT count(*) FROM gold.orders WHERE status = 'status 3'",
-    ),
-    "fan-out by product": (
-        {"measures": ["orders.revenue", "lines.quantity"], "dimensions": ["lines.product"]},
-        """WITH keys AS (SELECT DISTINCT product, o.id, amount FROM gold.orders o
-             LEFT JOIN gold.lines l ON l.order_id = o.id),
-           a AS (SELECT product, sum(amount) AS revenue FROM keys GROUP BY 1),
-           b AS (SELECT product, sum(quantity) AS quantity FROM gold.orders o
-             LEFT JOIN gold.lines l ON l.order_id = o.id GROUP BY 1)
-           SELECT a.product, revenue, quantity FROM a JOIN b
-             ON a.product IS NOT DISTINCT FROM b.product ORDER BY 2 DESC""",
-    ),
+
+def measure_loading() -> Section:
+    """Measure models of more and more files."""
+    with tempfile.TemporaryDirectory() as name:  # what is done once for each process
+        write_model(Path(name), 1)
+        ModelLoader(Path(name)).load()
+    rows = []
+    cold = changed = 0.0
+    for size in SIZES:
+        cold, changed, unchanged = measure_size(size)
+        rows.append((str(size), f"{cold:.0f}", f"{changed:.1f}", f"{unchanged:.1f}"))
+    return Section(
+        name="loading",
+        title="Loading a model",
+        text="Cubes of 20 members, each in a file with SQL of its own; milliseconds. Changed: one file of "
+        "all has other snippets and titles (a median of 7).",
+        columns=("cubes", "cold", "one changed", "unchanged"),
+        rows=tuple(rows),
+        figures=(
+            Figure("load_1000_cubes", cold / 1000, "s", 1.0),
+            Figure("load_one_changed", changed, "ms", 50),
+        ),
+    )
+
+
+PARTS: Final[Mapping[str, Callable[[], Section]]] = {
+    "execution": measure_execution,
+    "planning": measure_planning,
+    "known_shapes": measure_known_shapes,
+    "loading": measure_loading,
 }
 
 
-def measure(run: Callable[[], object]) -> float:
-    """Return the median of several runs, in milliseconds, after one that warms up."""
-    run()
-    times = []
-    for _ in range(RUNS):
-        started = time.perf_counter()
-        run()
-        times.append((time.perf_counter() - started) * 1000)
-    return statistics.median(times)
-
-
-def fetch(database: duckdb.DuckDBPyConnection, sql: str) -> object:
-    """Return the rows of hand-written SQL as Arrow, as the engine does."""
-    return database.execute(sql).to_arrow_table()
-
-
-def main() -> None:
-    """Measure and print."""
-    table = Table("question", "plan ms", "answer ms", "by hand ms", "ratio")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        layer = open_layer(folder, MODEL, SEED)
-        context = SecurityContext()
-        file = str(folder / "serving" / "gold-1.duckdb")
-        with duckdb.connect(file, read_only=True) as raw:
-            for title, (document, sql) in QUESTIONS.items():
-                query = parse_json(document)
-                planned = measure(partial(layer.compile, query, context, now=NOW))
-                answered = measure(partial(layer.load, query, context, now=NOW))
-                by_hand = measure(partial(fetch, raw, sql))
-                cells = (f"{planned:.2f}", f"{answered:.1f}", f"{by_hand:.1f}")
-                table.add_row(title, *cells, f"{answered / by_hand:.2f}")
-        layer.close()
-    Console().print(table)
-    measure_loading(Console())
-    measure_planning(Console())
+@click.command()
+@click.argument("parts", nargs=-1, type=click.Choice(tuple(PARTS)))
+@click.option("--scale", type=float, multiple=True, default=(1.0,), help="TPC-H scale factors.")
+@click.option("--write/--no-write", default=True, help="Write the page and the figures.")
+def main(parts: tuple[str, ...], scale: tuple[float, ...], write: bool) -> None:
+    """Measure PARTS, or everything."""
+    console = Console()
+    for name in parts or tuple(PARTS):
+        runs = (
+            [partial(measure_execution, one) for one in scale]
+            if name == "execution"
+            else [PARTS[name]]
+        )
+        for run in runs:
+            section = run()
+            show_section(console, section)
+            if write:
+                write_report([section])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m tests.bench.planning`: from a query to SQL, over the twelve benchmark queries.
+"""`python -m tests.bench planning known_shapes`: from a query to SQL, over the twelve benchmark queries.
 
 Cold: nothing of the query is remembered but what the model's load remembers; binding, planning and
 compiling together, p50 of many runs. Growth: the same queries in models with more cubes beside
@@ -21,9 +21,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from semantic.catalog.catalog import Catalog
 from semantic.catalog.load import load_catalog_from_text
 from semantic.compile.dialect import DUCKDB
@@ -36,6 +33,7 @@ from semantic.query.from_json import parse_json
 from semantic.query.query import MemberFilter, Query
 from semantic.query.visibility import Visibility
 from tests.bench.loading import write_cube
+from tests.bench.report import Figure, Section
 
 FOLDER = Path(__file__).parent
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -109,40 +107,57 @@ def measure_known(plans: PlanCache, query: Query) -> tuple[float, float]:
     return statistics.median(times), statistics.quantiles(times, n=100)[-1]
 
 
-def measure_known_shapes(console: Console) -> None:
-    """Measure plans that are kept, and print."""
+def measure_known_shapes() -> Section:
+    """Measure plans that are kept."""
     plans = PlanCache(Visibility(load_model(SIZES[0])), DUCKDB, size=100)
-    table = Table("known shape, new values", "p50, µs", "p99, µs")
+    rows: list[tuple[str, ...]] = []
     medians = []
     for name, document in read_queries().items():
         median, high = measure_known(plans, parse_json(document))
         medians.append(median)
-        table.add_row(name, f"{median:.1f}", f"{high:.1f}")
-    table.add_row("p50 of all", f"{statistics.median(medians):.1f}", "")
-    table.add_row("worst", f"{max(medians):.1f}", "")
-    console.print(table)
+        rows.append((name, f"{median:.1f}", f"{high:.1f}"))
+    return Section(
+        name="known_shapes",
+        title="A known shape with new values",
+        text="Each query was planned once, then comes 1,000 times with other dates, texts and limits, from "
+        "`Query` to SQL through the cache of plans; microseconds of one thread.",
+        columns=("query", "p50", "p99"),
+        rows=tuple(rows),
+        figures=(
+            Figure("plan_known_p50", statistics.median(medians) / 1000, "ms", 0.03),
+            Figure("plan_known_worst", max(medians) / 1000, "ms", 0.03),
+        ),
+    )
 
 
-def measure_planning(console: Console) -> None:
-    """Measure and print."""
+def measure_planning() -> Section:
+    """Measure planning in models of more and more cubes."""
     queries = read_queries()
     found = {size: load_model(size) for size in SIZES}
-    table = Table("query", *(f"{size} cubes, ms" for size in SIZES), "growth")
+    rows: list[tuple[str, ...]] = []
     medians: dict[int, list[float]] = {size: [] for size in SIZES}
     for name, document in queries.items():
         times = {size: measure(catalog, document) for size, catalog in found.items()}
         for size, value in times.items():
             medians[size].append(value)
         cells = (f"{value:.2f}" for value in times.values())
-        table.add_row(name, *cells, f"{times[SIZES[-1]] / times[SIZES[0]]:.2f}")
+        rows.append((name, *cells, f"{times[SIZES[-1]] / times[SIZES[0]]:.2f}"))
     middle = {size: statistics.median(values) for size, values in medians.items()}
+    growth = middle[SIZES[-1]] / middle[SIZES[0]]
     cells = (f"{value:.2f}" for value in middle.values())
-    table.add_row("p50 of all", *cells, f"{middle[SIZES[-1]] / middle[SIZES[0]]:.2f}")
+    rows.append(("p50 of all", *cells, f"{growth:.2f}"))
     worst = (f"{max(values):.2f}" for values in medians.values())
-    table.add_row("worst", *worst, "")
-    console.print(table)
-    measure_known_shapes(console)
-
-
-if __name__ == "__main__":
-    measure_planning(Console())
+    rows.append(("worst", *worst, ""))
+    return Section(
+        name="planning",
+        title="Planning: from a query to SQL",
+        text="The twelve queries in models of 10, 100 and 1,000 cubes; milliseconds of one thread, medians "
+        "of 200. Nothing is cached between plannings but the join trees of the model.",
+        columns=("query", *(f"{size} cubes" for size in SIZES), "growth"),
+        rows=tuple(rows),
+        figures=(
+            Figure("plan_cold_p50", middle[SIZES[0]], "ms", 1.0),
+            Figure("plan_cold_worst", max(medians[SIZES[0]]), "ms", 2.0),
+            Figure("plan_growth_1000_cubes", growth, "x", 1.2),
+        ),
+    )
