@@ -49,7 +49,16 @@ Place = Callable[[Attachment], Placed]
 class Scope:
     """Writes members over `rows`. `place` writes the relation of an attachment."""
 
-    __slots__ = ("_aliases", "_calendar", "_is_real", "_place", "_rows", "_source", "writer")
+    __slots__ = (
+        "_aliases",
+        "_calendar",
+        "_is_joining",
+        "_is_real",
+        "_place",
+        "_rows",
+        "_source",
+        "writer",
+    )
 
     def __init__(self, writer: Writer, rows: Rows, place: Place) -> None:
         self.writer = writer
@@ -58,6 +67,7 @@ class Scope:
         self._aliases: dict[tuple[str, str], tuple[str, Placed]] = {}
         self._calendar: list[Shift] = []  # shifts of calendars, while a join is written
         self._is_real = False  # whether masks and shifts are left out
+        self._is_joining = False  # whether masks are left out
         self._source = ""  # the cube whose rows were written last
 
     # -- rows --------------------------------------------------------------------------------
@@ -130,10 +140,12 @@ class Scope:
             if shift.calendar and shift.cube in {step.source, step.target}
         ]
         self._calendar = list(moved)
+        self._is_joining = True  # which rows belong together is not a matter of who asks
         try:
             text = self.expression(step.join.sql)
         finally:
             unused, self._calendar = self._calendar, []
+            self._is_joining = False
         if unused and moved:
             raise UnsupportedError(
                 f"the join of {step.join.cube} to {step.join.target} names a column of the calendar",
@@ -257,7 +269,7 @@ class Scope:
     def _masked(self, dimension: Dimension, write: Callable[[], str]) -> str:
         """Return the SQL of a dimension, or of a period of it; its mask where that has to show."""
         name = (dimension.cube, dimension.name)
-        if self._is_real or name not in self.writer.masks:
+        if self._is_real or self._is_joining or name not in self.writer.masks:
             return write()
         mask = self.mask(dimension)
         unless = self.writer.masks[name]

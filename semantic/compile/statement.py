@@ -106,7 +106,10 @@ class _Statement:
 
     def _measure(self, scope: Scope, measure: Measure, text: str) -> str:
         """Return a measure's value, or what a mask shows in its place."""
-        return scope.mask(measure) if (measure.cube, measure.name) in self._plan.masks else text
+        return scope.mask(measure) if self._masks(measure) else text
+
+    def _masks(self, measure: Measure) -> bool:
+        return (measure.cube, measure.name) in self._plan.masks
 
     def _ungrouped(self) -> tuple[list[str], str, _Reader]:
         plan = self._plan
@@ -142,12 +145,14 @@ class _Statement:
         keys = self._writer.catalog.cubes[measure.cube].primary_key
         if keys and measure.cube != rows.cube:
             # Where a join found no row there is no value, whatever the SQL makes of nulls.
-            text = f"CASE WHEN {scope.dimension(keys[0])} IS NOT NULL THEN {text} END"
+            text = f"CASE WHEN {scope.identity(keys[0])} IS NOT NULL THEN {text} END"
         return f"({text})"
 
     def _order(self, measure: _Reader) -> str:
         keys = []
         for item in self._plan.order:
+            if isinstance(item.key, MeasureUse) and self._masks(item.key.measure):
+                continue  # all alike: the order must not tell what the mask hides
             text = (
                 str(item.key + 1) if isinstance(item.key, int) else self._named(item.key, measure)
             )
@@ -175,7 +180,9 @@ class _Statement:
 
     def _named(self, use: Use, reader: _Reader) -> str:
         if isinstance(use, MeasureUse):
-            return reader.read(use.measure)
+            # What a mask hides must not be found out by comparing.
+            scope = self._relations.scope(Rows("", ()))
+            return self._measure(scope, use.measure, reader.read(use.measure))
         raise InternalError("a dimension among the conditions on groups")
 
 

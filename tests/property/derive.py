@@ -93,6 +93,8 @@ def _add(
         values=base.values,
         stage=stage,
         fill=fill,
+        mask=base.mask,
+        made_of=base.name,
     )
     made[full] = dataclasses.replace(place, item=item)
     made[f"{place.cube}.{item.name}"] = Place(place.cube, item, (place.cube,))

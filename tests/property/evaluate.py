@@ -102,7 +102,9 @@ class Evaluator:
         rows: list[dict[str, Value]] = []
         for key, found in self.evaluate(self.frame, list(measures.values())).items():
             values = {
-                name: read_measure(self.world, place.cube, measure_of(place), found)
+                name: self._shown(
+                    place, read_measure(self.world, place.cube, measure_of(place), found)
+                )
                 for name, place in measures.items()
             }
 
@@ -115,6 +117,12 @@ class Evaluator:
                 row = {item.name: part for item, part in zip(self.frame.keys, key, strict=True)}
                 rows.append(row | {name: values[name] for name in self.asked.measures})
         return rows
+
+    def _shown(self, place: Place, value: Value) -> Value:
+        """Return the value, or the measure's mask."""
+        item = measure_of(place)
+        masked = self.world.cube[place.cube].masks(item.made_of or item.name)
+        return item.mask if masked else value
 
     def _ungrouped(self) -> list[dict[str, Value]]:
         """Rule 6: the rows of the one tree of everything asked."""
@@ -129,7 +137,7 @@ class Evaluator:
             if self.facts.passes(self.frame, row):
                 cells = {item.name: self.facts.cell(self.frame, item, row)
                          for item in self.frame.keys}  # fmt: skip
-                values = {name: value_in_row(place, row, self.facts.readers)
+                values = {name: self._shown(place, value_in_row(place, row, self.facts.readers))
                           for name, place in places.items()}  # fmt: skip
                 rows.append(cells | values)
         return rows

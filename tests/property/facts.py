@@ -32,6 +32,7 @@ from tests.property.model import (
     DimensionType,
     Measure,
     Place,
+    Policy,
     Segment,
     SemiAdditive,
     World,
@@ -79,17 +80,21 @@ class Facts:
         self._reads = Reads()
         self._hidden: set[str] = set()  # guarded cubes of which anything is read
         self._read: set[str] = set()  # cubes that are read here: by the query, or by a sub-query
-        self.readers = {
-            (cube.name, item.name): self._reader(cube, item)
-            for cube in world.cubes
-            for item in cube.dimensions
-        }
+        self.real: dict[Name, Callable[[Joined], Value]] = {}  # as rows are, whoever asks
+        self.readers: dict[Name, Callable[[Joined], Value]] = {}  # with masks
+        for cube in world.cubes:
+            for item in cube.dimensions:
+                name = (cube.name, item.name)
+                self.real[name] = self._reader(cube, item, self.real)
+                self.readers[name] = self._reader(cube, item, self.readers)
+                if cube.masks(item.name):
+                    self.readers[name] = self._masked(cube, item, self.readers[name])
 
     def guard(self, reads: Reads) -> None:
         """Hide the rows that policies of what is read hide."""
         self._reads = reads
         everything = chain(reads.own, *reads.inner.values())
-        self._hidden = {cube for cube, _ in everything if self.world.cube[cube].policies}
+        self._hidden = {cube for cube, _ in everything if self.world.cube[cube].hides}
         self._read = {cube for cube, _ in reads.own}
 
     # ------------------------------------------------------------------ rule 1
@@ -235,6 +240,9 @@ class Facts:
     ) -> list[Joined]:
         """Return the rows whose time is the last, or first, in their part (rule 9)."""
         own = f"{semi.time.cube}.{semi.time.name}"
+        for member in (semi.time, *semi.groupings):
+            if self.world.cube[member.cube].masks(member.name):
+                raise Refused("unsupported")
         keys = [key for key in frame.keys if key.member == own]
         time = dimension_of(self.world.places[own])
         chosen: dict[Key, Value] = {}
@@ -337,7 +345,7 @@ class Facts:
         return [
             other
             for other in self.table(target)
-            if evaluate_row(hop.join.on, {source: row[source], target: other}, self.readers) is True
+            if evaluate_row(hop.join.on, {source: row[source], target: other}, self.real) is True
         ]
 
     def table(self, name: str) -> list[Row]:
@@ -350,21 +358,40 @@ class Facts:
                 if cube.where is None or evaluate_row(cube.where, {name: row}, self.readers) is True
             ]
             if name in self._hidden:
-                self._rows[name] = [row for row in self._rows[name] if self._is_shown(cube, row)]
+                self._rows[name] = [
+                    row for row in self._rows[name] if self._is_shown(cube, row, cube.policies)
+                ]
         return self._rows[name]
 
-    def _is_shown(self, cube: Cube, row: Row) -> bool:
-        """Whether a policy lets the row be seen."""
+    def _is_shown(self, cube: Cube, row: Row, policies: Sequence[Policy]) -> bool:
+        """Whether one of the policies lets the row be seen."""
 
         def read(member: str) -> tuple[Value, DimensionType]:
             place = self.world.places[member]
-            value = self.readers[place.cube, place.item.name]({cube.name: row})
+            value = self.real[place.cube, place.item.name]({cube.name: row})
             return value, dimension_of(place).type
 
         return any(
-            all(holds(item, read, self.timezone) is True for item in policy)
-            for policy in cube.policies
+            all(holds(item, read, self.timezone) is True for item in policy.filters)
+            for policy in policies
         )
+
+    def _masked(
+        self, cube: Cube, item: Dimension, read: Callable[[Joined], Value]
+    ) -> Callable[[Joined], Value]:
+        """Return how a masked dimension is read: its mask, but where a policy shows it."""
+        showing = [policy for policy in cube.policies if item.name not in policy.masked]
+
+        def shown(row: Joined) -> Value:
+            own = row[cube.name] or dict.fromkeys(self._columns(cube))
+            if self._is_shown(cube, own, showing):
+                return read(row)
+            return evaluate_row(item.mask, row, self.readers)
+
+        return shown
+
+    def _columns(self, cube: Cube) -> list[str]:
+        return [name for name, _ in self._tables[cube.table].columns]
 
     def group(
         self,
@@ -420,19 +447,21 @@ class Facts:
 
     # ------------------------------------------------------------------ dimensions
 
-    def _reader(self, cube: Cube, item: Dimension) -> Callable[[Joined], Value]:
+    def _reader(
+        self, cube: Cube, item: Dimension, readers: Mapping[Name, Callable[[Joined], Value]]
+    ) -> Callable[[Joined], Value]:
         sql = item.sql
         if item.values:
             return lambda row: _value_of(row, cube.name, item)
         if item.sub_query:
             return lambda row: self._read_sub_query(cube, item, row)
         if isinstance(sql, Case):
-            return lambda row: choose_label(sql, row, self.readers)
-        return lambda row: evaluate_row(sql, row, self.readers)
+            return lambda row: choose_label(sql, row, readers)
+        return lambda row: evaluate_row(sql, row, readers)
 
     def _read_sub_query(self, cube: Cube, item: Dimension, row: Joined) -> Value:
         """Return what measures are in the group of a row's key; they are null where there is none."""
-        key = tuple(self.readers[cube.name, part.name](row) for part in cube.key)
+        key = tuple(self.real[cube.name, part.name](row) for part in cube.key)
         found = self._sub_query(self.frame, cube, item)
         if row[cube.name] is not None and key in found:
             return found[key]

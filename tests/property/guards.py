@@ -67,5 +67,5 @@ def places_asked(world: World, asked: Asked) -> list[Place]:
 def guarded(world: World, reads: dict[tuple[str, tuple[str, ...]], None]) -> Iterator[Place]:
     """Yield the guarded cubes among what is read, as something to mention."""
     for cube, path in reads:
-        if world.cube[cube].policies:
+        if world.cube[cube].hides:
             yield Place(cube, Dimension("", "number", Constant(None)), path)

@@ -88,7 +88,7 @@ def make_world(random: Random) -> World:
     world = World(schema.tables, tuple(cubes.values()))
     views = tuple(view for view in [_make_view(random, world)] if view is not None)
     world = dataclasses.replace(world, views=views)
-    return with_policies(random, world) if random.random() < 0.3 else world
+    return with_policies(random, world) if random.random() < 0.45 else world
 
 
 def _reached(cubes: dict[str, Cube], name: str) -> list[str]:

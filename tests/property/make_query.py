@@ -91,6 +91,7 @@ def _make(random: Random, world: World, pool: Pool) -> Asked:
         # Without conditions, so that there is more to count.
         cut = tuple(Timed(item.member, random.choice(LONG)) for item in asked.times)
         asked = dataclasses.replace(asked, filters=(), segments=(), times=cut)
+    asked = _with_masked(random, world, pool, asked)
     found = _with_order(random, _suit_stages(random, pool, asked))
     found = dataclasses.replace(
         found,
@@ -103,6 +104,22 @@ def _make(random: Random, world: World, pool: Pool) -> Asked:
     if found.measures and found.times and not ungrouped and random.random() < 0.25:
         return with_compared(random, world, found)
     return found
+
+
+def _with_masked(random: Random, world: World, pool: Pool, asked: Asked) -> Asked:
+    """Ask for a masked dimension, too, or compare with it, where there is one."""
+    masked = [
+        name
+        for name, place in pool.items()
+        if isinstance(place.item, Dimension) and world.cube[place.cube].masks(place.item.name)
+    ]
+    if not masked or random.random() < 0.5:
+        return asked
+    name = random.choice(masked)
+    if random.random() < 0.25:
+        added = make_filter(random, name, _type(pool[name]))
+        return dataclasses.replace(asked, filters=(*asked.filters, added))
+    return dataclasses.replace(asked, dimensions=tuple(dict.fromkeys((*asked.dimensions, name))))
 
 
 def _make_hints(random: Random, world: World, asked: Asked) -> tuple[tuple[str, ...], ...]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal
 
-from tests.property.expressions import Expression, Member
+from tests.property.expressions import Constant, Expression, Member
 from tests.property.queries import Filter
 from tests.property.values import Row, Value
 
@@ -17,6 +17,9 @@ DimensionType = Literal["string", "number", "boolean", "time", "switch"]
 MeasureType = Literal[
     "count", "count_distinct", "sum", "avg", "min", "max", "number", "string", "boolean", "rank"
 ]
+
+
+NOTHING: Final = Constant(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,14 @@ class Granularity:
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """Who is in it sees the rows for which all filters hold, and `masked` members as their masks."""
+
+    filters: tuple[Filter, ...]
+    masked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Dimension:
     """A dimension. With `sub_query`, `sql` is about measures, which are grouped by the cube's key.
 
@@ -68,6 +79,7 @@ class Dimension:
     propagates: bool = False
     granularities: tuple[Granularity, ...] = ()
     values: tuple[str, ...] = ()
+    mask: Expression = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +161,8 @@ class Measure:
     semi: SemiAdditive | None = None
     fill: int | None = None
     spined: bool = False
+    mask: Value = None
+    made_of: str = ""  # by a query, of this measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +186,8 @@ class Join:
 class Cube:
     """A cube over the rows of a table for which `where` holds.
 
-    With `policies` the caller sees a row when all filters of one of them hold.
+    With `policies` the caller sees a row when all filters of one of them hold; a member that some of
+    them mask, for real in the rows of the others.
     """
 
     name: str
@@ -182,7 +197,18 @@ class Cube:
     measures: tuple[Measure, ...] = ()
     segments: tuple[Segment, ...] = ()
     joins: tuple[Join, ...] = ()
-    policies: tuple[tuple[Filter, ...], ...] = ()
+    policies: tuple[Policy, ...] = ()
+
+    @property
+    def hides(self) -> bool:
+        """Whether the caller may not see all rows."""
+        return bool(self.policies) and all(policy.filters for policy in self.policies)
+
+    def masks(self, name: str) -> bool:
+        """Whether the caller may see a member's mask, at least in some rows."""
+        if not any(name in policy.masked for policy in self.policies):
+            return False
+        return all(name in policy.masked or policy.filters for policy in self.policies)
 
     @property
     def key(self) -> tuple[Dimension, ...]:

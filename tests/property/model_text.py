@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, Final
 
 import yaml
 
-from tests.property.expressions import Expression, write_literal, write_sql
+from tests.property.expressions import Constant, Expression, write_literal, write_sql
 from tests.property.model import (
     Case,
     Cube,
     Dimension,
     Granularity,
     Measure,
+    Policy,
     SemiAdditive,
     Stage,
     Switch,
@@ -72,11 +74,18 @@ def _cube(cube: Cube) -> dict[str, Any]:
         ],
     }
     if cube.policies:
-        parts["access_policy"] = [
-            {"group": GROUP, "row_level": {"filters": [_row_filter(item) for item in policy]}}
-            for policy in cube.policies
-        ]
+        parts["access_policy"] = [_policy(policy) for policy in cube.policies]
     return found | {key: value for key, value in parts.items() if value}
+
+
+def _policy(policy: Policy) -> dict[str, Any]:
+    found: dict[str, Any] = {"group": GROUP}
+    if policy.masked:
+        found["member_level"] = {"includes": "*", "excludes": list(policy.masked)}
+        found["member_masking"] = {"includes": list(policy.masked)}
+    if policy.filters:
+        found["row_level"] = {"filters": [_row_filter(item) for item in policy.filters]}
+    return found
 
 
 def _row_filter(item: Filter) -> dict[str, Any]:
@@ -95,6 +104,10 @@ def _dimension(item: Dimension, own: str) -> dict[str, Any]:
         found["case"] = _case(item.sql, own)
     else:
         found["sql"] = write_sql(item.sql, own)
+    if isinstance(item.mask, Constant) and not isinstance(item.mask.value, date):
+        found |= {} if item.mask.value is None else {"mask": item.mask.value}
+    else:
+        found["mask"] = {"sql": write_sql(item.mask, own)}
     if item.primary_key:
         found |= {"primary_key": True, "public": True}
     if item.sub_query:
@@ -139,6 +152,8 @@ def _measure(item: Measure, own: str) -> dict[str, Any]:
         found["sql"] = write_sql(item.sql, own)
     if item.filters:
         found["filters"] = [{"sql": write_sql(part, own)} for part in item.filters]
+    if item.mask is not None:
+        found["mask"] = item.mask
     if item.semi is not None:
         found["non_additive_dimension"] = _semi_additive(item.semi)
     if item.fill is not None:

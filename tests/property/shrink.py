@@ -149,8 +149,12 @@ def _smaller_cubes(cube: Cube) -> Iterator[Cube]:
     replace = dataclasses.replace
     if cube.where is not None:
         yield replace(cube, where=None)
-    for index in range(len(cube.policies)):
+    for index, policy in enumerate(cube.policies):
         yield replace(cube, policies=_without(cube.policies, index))
+        for number in range(len(policy.masked)):
+            less = replace(policy, masked=_without(policy.masked, number))
+            found = (*cube.policies[:index], less, *cube.policies[index + 1 :])
+            yield replace(cube, policies=found)
     if len(cube.measures) > 1:
         yield replace(cube, measures=())
     plain = tuple(item for item in cube.dimensions if item.primary_key)
@@ -205,8 +209,14 @@ def _is_whole(world: World, asked: Asked) -> bool:
     for condition in asked.filters:
         named += members_in(condition)
     policies = (policy for cube in world.cubes for policy in cube.policies)
-    for row_filter in chain.from_iterable(policies):
+    for row_filter in chain.from_iterable(policy.filters for policy in policies):
         named += members_in(row_filter)
+    named += [
+        f"{cube.name}.{name}"
+        for cube in world.cubes
+        for policy in cube.policies
+        for name in policy.masked
+    ]
     if not all(name in known for name in named):
         return False
     return all(

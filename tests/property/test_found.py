@@ -162,3 +162,69 @@ def test_what_is_computed_in_stages_is_null_in_groups_that_the_inner_stage_lacks
     query = {"measures": ["sales.of_paid"], "dimensions": ["sales.shop", "sales.paid"]}
     found = ask(tmp_path, model, seed, (), **query)
     assert sorted(found) == [("a", True, expected[0]), ("b", False, expected[1])]
+
+
+MASKED = """
+    cubes:
+      - name: sales
+        sql_table: gold.sales
+        joins: [{name: people, relationship: many_to_one, sql: "{CUBE}.person = {people.id}"}]
+        dimensions:
+          - {name: id, type: number, sql: id, primary_key: true, public: true}
+        measures: [{name: count, type: count}]
+      - name: people
+        sql_table: gold.people
+        dimensions:
+          - {name: id, type: number, sql: id, primary_key: true, public: true, mask: MASK}
+          - {name: city, type: string, sql: city}
+        measures:
+          - {name: wealth, type: sum, sql: wealth, mask: -1}
+        access_policy:
+          - {group: some, member_level: {includes: [city]}, member_masking: {includes: [id, wealth]}}
+    """
+PEOPLE = """
+    CREATE TABLE gold.people AS SELECT * FROM (VALUES (1, 'Oslo', 10), (2, 'Rome', 20)) t(id, city, wealth);
+    CREATE TABLE gold.sales AS SELECT * FROM (VALUES (1, 1), (2, 2), (3, 2), (4, 9)) t(id, person);
+    """
+
+
+def test_rows_are_joined_by_what_is_there_and_not_by_the_mask_of_it(tmp_path: Path) -> None:
+    """Asking for a masked key beside others changed all the groups."""
+    model = MASKED.replace("MASK", "-1")
+    query = {"measures": ["sales.count"], "dimensions": ["people.city", "people.id"]}
+    found = ask(tmp_path, model, PEOPLE, ("some",), **query)
+    assert set(found) == {("Oslo", -1, 1), ("Rome", -1, 2), (None, -1, 1)}
+
+
+@pytest.mark.parametrize("mask", ["null", "-1"])
+def test_a_masked_key_still_tells_where_a_join_found_a_row(tmp_path: Path, mask: str) -> None:
+    """Ungrouped, a measure of a joined cube was null everywhere, or stood where there is no row."""
+    query = {"measures": ["people.rich"], "dimensions": ["sales.id", "people.id"]}
+    model = MASKED.replace("MASK", mask).replace("[city]", "[city, rich]")
+    model = model.replace("measures:\n          - {name: w", "measures:\n          - {name: rich, type: count}\n          - {name: w")  # fmt: skip
+    found = ask(tmp_path, model, PEOPLE, ("some",), **query, ungrouped=True)
+    shown = None if mask == "null" else -1
+    assert set(found) == {(1, shown, 1), (2, shown, 1), (3, shown, 1), (4, shown, None)}
+
+
+@pytest.mark.parametrize(("operator", "rows"), [("gt", 0), ("lt", 1)])
+def test_a_masked_measure_cannot_be_found_out_by_comparing(
+    tmp_path: Path, operator: str, rows: int
+) -> None:
+    """A filter compared the number behind the mask, so that few questions told it."""
+    query = {
+        "measures": ["people.wealth"],
+        "filters": [{"member": "people.wealth", "operator": operator, "values": ["0"]}],
+    }
+    found = ask(tmp_path, MASKED.replace("MASK", "-1"), PEOPLE, ("some",), **query)
+    assert found == [(-1,)] * rows
+
+
+def test_a_masked_measure_cannot_be_found_out_by_ordering(tmp_path: Path) -> None:
+    query = {
+        "dimensions": ["people.city"],
+        "filters": [{"member": "people.wealth", "operator": "set"}],
+        "order": [["people.wealth", "desc"], ["people.city", "asc"]],
+    }
+    found = ask(tmp_path, MASKED.replace("MASK", "-1"), PEOPLE, ("some",), **query)
+    assert found == [("Oslo",), ("Rome",)]
