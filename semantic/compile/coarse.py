@@ -52,6 +52,13 @@ def write_coarse(writer: Writer, relation: Coarsen, place: Place) -> str:
         counted = leaf.type == "count" and leaf.sql is None and not leaf.filters
         text = "count(*)" if counted else aggregate(leaf.type, operand(first, leaf))
         listed.append(f"{text} AS {value_column(index)}")
+    if relation.unjoined:
+        columns = [
+            f"{first.expression(link.source)} AS {key_column(index)}"
+            for index, link in enumerate(relation.links)
+        ]
+        listed[: len(columns)] = columns
+        return f"SELECT {', '.join(listed)} {source}{first.where()} GROUP BY {groups}"
     inner = f"SELECT {', '.join(listed)} {source}{first.where(relation.later)} GROUP BY {groups}"
 
     second = GroupScope(writer, relation, place)

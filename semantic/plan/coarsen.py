@@ -14,6 +14,7 @@ Whether it pays is a guess from statistics; the answer does not depend on it.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -27,6 +28,7 @@ from semantic.catalog.catalog import (
     Expression,
     ExpressionPart,
     Measure,
+    MemberReference,
 )
 from semantic.plan.lineage import (
     Reach,
@@ -36,7 +38,7 @@ from semantic.plan.lineage import (
     reach_of,
     references_in,
 )
-from semantic.plan.nodes import Aggregate, Coarsen, GroupKey, Link, Step
+from semantic.plan.nodes import Aggregate, Coarsen, GroupKey, Link, Relation, Step
 from semantic.plan.statistics import ColumnStatistics, Statistics
 from semantic.plan.stored import column_of, find_column
 from semantic.query.bound import Condition, DimensionUse, SegmentUse
@@ -77,6 +79,35 @@ def coarsen(
     if finder.cost(cheapest, table.rows) >= finder.cost(_NOTHING, table.rows):
         return aggregate
     return finder.make(cheapest)
+
+
+def leave_unjoined(catalog: Catalog, relation: Relation) -> Relation:
+    """Return a relation for those who look up existing keys in it, without the join that finds them.
+
+    Where the keys of joined rows are just what the join compares, the columns that are compared are
+    the keys already; those that no row has are asked for by nobody.
+    """
+    if not isinstance(relation, Coarsen) or relation.steps or relation.kept or relation.times:
+        return relation
+    if len(relation.keys) != len(relation.links):
+        return relation
+    links = []
+    for key in relation.keys:
+        found = [link for link in relation.links if _is_key(catalog, link.target, key)]
+        if len(found) != 1:
+            return relation
+        links += found
+    return dataclasses.replace(relation, links=tuple(links), unjoined=True)
+
+
+def _is_key(catalog: Catalog, expression: Expression, key: GroupKey) -> bool:
+    """Whether a snippet is the column of a key, or the key by its name."""
+    if key.granularity is not None or key.dimension.type == "time":
+        return False
+    if len(expression.parts) == 1 and isinstance(expression.parts[0], MemberReference):
+        return find_item(catalog, expression.parts[0]) is key.dimension
+    column = column_of(expression)
+    return column is not None and column == column_of(key.dimension.sql)
 
 
 @lru_cache(maxsize=4096)

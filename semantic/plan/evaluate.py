@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from semantic.catalog.catalog import Catalog, Dimension, Measure
 from semantic.catalog.join_graph import JoinTree
 from semantic.errors import UnsafeAggregationError, UnsupportedError
-from semantic.plan.coarsen import coarsen
+from semantic.plan.coarsen import coarsen, leave_unjoined
 from semantic.plan.conversion import plan_conversions
 from semantic.plan.frame import Frame, unique_keys
 from semantic.plan.grain import find_inner_frame, keys_of, without_member
@@ -334,7 +334,8 @@ class Evaluator:
             own = self._bound.inner.get((dimension.cube, dimension.name), ())
             added = tuple(guard for guard in own if guard not in inner.guards)
             inner = dataclasses.replace(inner, guards=(*inner.guards, *added))
-            return Attachment(dimension, self.evaluate(inner, below), keys, dimension.cube)
+            relation = leave_unjoined(self._catalog, self.evaluate(inner, below))
+            return Attachment(dimension, relation, keys, dimension.cube)
         include = dimension.multi_stage.include if dimension.multi_stage is not None else ()
         plain = [key for key in frame.keys if not computed_below(self._catalog, key.dimension)]
         included = [

@@ -175,10 +175,11 @@ def _describe_coarsen(relation: Coarsen) -> list[str]:
     first += [f"{item.cube}.{item.name} as it is stored" for item in relation.times]
     first += [f"the key of {link.step.target}" for link in relation.links]
     lines = _describe_aggregate(relation.whole)
-    late = [link.step for link in relation.links] + list(relation.steps)
+    late = [] if relation.unjoined else [link.step for link in relation.links]
+    late += relation.steps
     return [
         lines[0],
-        f"{INDENT}in two steps: first by {', '.join(first)}",
+        f"{INDENT}{'in one step' if relation.unjoined else 'in two steps: first'} by {', '.join(first)}",
         *_indent(_describe_rows(relation.rows), 2),
         *[f"{INDENT}then {describe_step(step)}" for step in late],
     ]

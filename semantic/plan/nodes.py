@@ -147,6 +147,8 @@ class Coarsen:
     The first step reads `rows`, which lack the joins that only keys need, and groups them by the
     `kept` keys, by the stored value of `times`, and by what the `links` compare. Those joins come
     then, `links` first. `later` are the places of conditions on shifted `times`, held in between.
+    With `unjoined` the groups are those of the first step: `links` compare with nothing but the keys,
+    and whoever reads the groups looks for keys that there are.
     """
 
     whole: Aggregate
@@ -156,6 +158,7 @@ class Coarsen:
     links: tuple[Link, ...]
     steps: tuple[Step, ...]
     later: tuple[int, ...]
+    unjoined: bool = False
 
     @property
     def keys(self) -> tuple[GroupKey, ...]:

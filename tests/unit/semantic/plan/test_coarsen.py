@@ -234,3 +234,17 @@ def test_a_column_that_is_a_date_no_longer_is_cut_to_days(tmp_path: Any) -> None
     )
     assert (start, total) == (START, expected)
     assert isinstance(total, Decimal)
+
+
+def test_what_is_looked_up_by_its_key_is_not_joined_to_it(eager: tuple[SemanticLayer, Any]) -> None:
+    """Orders of no customer, and of one that does not exist, are counted for nobody."""
+    layer, folder = eager
+    query = {"measures": ["customers.count"], "dimensions": ["customers.orders_count"]}
+    assert "in one step by the key of customers" in explain(layer, **query)
+    assert "customers from orders" not in explain(layer, **query)
+    expected = read_rows(
+        folder,
+        "SELECT n, count(*) FROM (SELECT c.id, (SELECT count(*) FROM gold.orders o "
+        "WHERE o.customer_id = c.id) AS n FROM gold.customers c) GROUP BY 1",
+    )
+    assert load(layer, **query) == set(expected)
