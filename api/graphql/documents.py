@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl
 import orjson
 
 from api.errors import UnknownDocumentError, UnregisteredDocumentError
+from api.exact_json import read_json
 from semantic.errors import QuerySyntaxError, SettingsError
 
 KEPT: Final = 1000
@@ -44,8 +45,8 @@ def read_body(body: bytes) -> GraphQLRequest:
         QuerySyntaxError: the body is not a GraphQL request.
     """
     try:
-        raw = orjson.loads(body)
-    except orjson.JSONDecodeError as malformed:
+        raw = read_json(body)
+    except ValueError as malformed:
         raise QuerySyntaxError(f"the body is not JSON: {malformed}") from malformed
     return read_document(raw)
 
@@ -61,7 +62,7 @@ def read_parameters(query_string: bytes) -> GraphQLRequest:
             parse_qsl(query_string.decode(), keep_blank_values=True, errors="strict")
         )
         for name in ("variables", "extensions"):
-            raw[name] = orjson.loads(raw[name]) if raw.get(name) else None
+            raw[name] = read_json(raw[name]) if raw.get(name) else None
     except ValueError as malformed:
         raise QuerySyntaxError(f"the parameters cannot be read: {malformed}") from malformed
     return read_document(raw)

@@ -24,9 +24,11 @@ def read_root_where(where: Mapping[str, Any] | None, owners: Mapping[str, Owner]
     for key, value in (where or {}).items():
         if value is None:
             continue
-        if key in {"AND", "OR"}:
+        if key == "AND":
+            filters += _all(key, [read_root_where(item, owners) for item in value])
+        elif key == "OR":
             parts = [_group(read_root_where(item, owners), key) for item in value]
-            filters.append(_combine(key, parts))
+            filters.append(_any(parts))
         else:
             filters += read_where(value, owners[key])
     return filters
@@ -38,9 +40,11 @@ def read_where(where: Mapping[str, Any] | None, owner: Owner) -> list[Filter]:
     for key, value in (where or {}).items():
         if value is None:
             continue
-        if key in {"AND", "OR"} and key not in owner.members:
+        if key == "AND" and key not in owner.members:
+            filters += _all(key, [read_where(item, owner) for item in value])
+        elif key == "OR" and key not in owner.members:
             parts = [_group(read_where(item, owner), key) for item in value]
-            filters.append(_combine(key, parts))
+            filters.append(_any(parts))
         else:
             member = owner.members[key].full_name
             filters += [_compare(member, name, given) for name, given in value.items()]
@@ -112,11 +116,7 @@ def _compare(member: str, name: str, given: object) -> MemberFilter:
 
 
 def _text(value: object) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
+    return None if value is None else str(value)
 
 
 def _group(parts: Sequence[Filter], key: str) -> Filter:
@@ -125,7 +125,14 @@ def _group(parts: Sequence[Filter], key: str) -> Filter:
     return parts[0] if len(parts) == 1 else AndFilter(tuple(parts))
 
 
-def _combine(key: str, parts: Sequence[Filter]) -> Filter:
+def _all(key: str, conditions: Sequence[list[Filter]]) -> list[Filter]:
+    """Return the filters of an AND: all hold, so each stands by itself, of rows or of groups."""
+    if not conditions or not all(conditions):
+        raise QuerySyntaxError(f"{key} has no conditions, or an empty one")
+    return [item for part in conditions for item in part]
+
+
+def _any(parts: Sequence[Filter]) -> Filter:
     if not parts:
-        raise QuerySyntaxError(f"{key} has no conditions")
-    return OrFilter(tuple(parts)) if key == "OR" else AndFilter(tuple(parts))
+        raise QuerySyntaxError("OR has no conditions")
+    return OrFilter(tuple(parts))

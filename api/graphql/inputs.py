@@ -9,7 +9,6 @@ from graphql import (
     GraphQLBoolean,
     GraphQLEnumType,
     GraphQLEnumValue,
-    GraphQLFloat,
     GraphQLInputField,
     GraphQLInputObjectType,
     GraphQLInputType,
@@ -19,23 +18,24 @@ from graphql import (
 )
 
 from api.graphql.names import NO_ENUM_VALUE
+from api.graphql.numbers import FLOAT
 from api.members import Member
 
 LIST_OF_TEXT: Final = GraphQLList(GraphQLString)
-LIST_OF_FLOAT: Final = GraphQLList(GraphQLFloat)
+LIST_OF_FLOAT: Final = GraphQLList(FLOAT)
 
 FLOAT_FILTER: Final = GraphQLInputObjectType(
     "FloatFilter",
     {
-        "equals": GraphQLInputField(GraphQLFloat),
-        "notEquals": GraphQLInputField(GraphQLFloat),
+        "equals": GraphQLInputField(FLOAT),
+        "notEquals": GraphQLInputField(FLOAT),
         "in": GraphQLInputField(LIST_OF_FLOAT),
         "notIn": GraphQLInputField(LIST_OF_FLOAT),
         "set": GraphQLInputField(GraphQLBoolean),
-        "gt": GraphQLInputField(GraphQLFloat),
-        "lt": GraphQLInputField(GraphQLFloat),
-        "gte": GraphQLInputField(GraphQLFloat),
-        "lte": GraphQLInputField(GraphQLFloat),
+        "gt": GraphQLInputField(FLOAT),
+        "lt": GraphQLInputField(FLOAT),
+        "gte": GraphQLInputField(FLOAT),
+        "lte": GraphQLInputField(FLOAT),
     },
 )
 STRING_FILTER: Final = GraphQLInputObjectType(

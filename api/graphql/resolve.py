@@ -39,6 +39,7 @@ from semantic.catalog.catalog import Catalog
 from semantic.engine.result import Result
 from semantic.errors import QuerySyntaxError, SnapshotError
 from semantic.query.query import Filter, Order, Query, TimeDimension
+from semantic.query.ranges import take_ranges
 
 CACHE_MODES: Final = frozenset(
     {"stale-if-slow", "stale-while-revalidate", "must-revalidate", "no-cache"}
@@ -187,11 +188,15 @@ def _read_query(
             segments += [f"{owner.name}.{name}" for name in given.get("segments") or ()]
     if not (measures or dimensions or times):
         raise QuerySyntaxError("select at least one measure, dimension or time granularity")
+    compared = (arguments.get(COMPARED) or {}).get("dimension")
+    kept, ranged = take_ranges(
+        filters, tuple(dict.fromkeys(times)), _list_times(call.owners) - {compared}
+    )
     built = Query(
         measures=tuple(dict.fromkeys(measures)),
         dimensions=tuple(dict.fromkeys(dimensions)),
-        time_dimensions=tuple(dict.fromkeys(times)),
-        filters=tuple(filters),
+        time_dimensions=ranged,
+        filters=kept,
         segments=tuple(dict.fromkeys(segments)),
         order=tuple(orders) or None,
         limit=arguments.get("limit"),
@@ -201,6 +206,15 @@ def _read_query(
         ungrouped=bool(arguments.get("ungrouped")),
     )
     return check_query(built)
+
+
+def _list_times(owners: Mapping[str, Owner]) -> set[str]:
+    return {
+        member.full_name
+        for owner in owners.values()
+        for member in owner.members.values()
+        if member.kind == "dimension" and member.type == "time"
+    }
 
 
 def _read_member(
@@ -266,7 +280,10 @@ class _Columns:
                 case "number":
                     texts = render_numbers(flat, quoted=False)
                 case "time":
-                    texts = render_times(flat, timezone=self._result.query.timezone)
+                    # A time that is a measure is as it was computed, in UTC; groups are local.
+                    is_measure = member.kind == "measure"
+                    zone = "UTC" if is_measure else self._result.query.timezone
+                    texts = render_times(flat, timezone=zone)
                 case _:
                     texts = render_text(flat)
             self._texts[name] = pc.fill_null(texts, NULL)

@@ -20,7 +20,6 @@ from graphql import (
     GraphQLBoolean,
     GraphQLField,
     GraphQLFieldResolver,
-    GraphQLFloat,
     GraphQLInputField,
     GraphQLInputObjectType,
     GraphQLInt,
@@ -35,6 +34,7 @@ from graphql import (
 
 from api.graphql.inputs import build_order, build_segments, build_where
 from api.graphql.names import is_name, name_fields, name_types
+from api.graphql.numbers import FLOAT
 from api.graphql.static import FRESHNESS, META
 from api.members import Member, list_members, list_owners
 from semantic.catalog.catalog import Catalog
@@ -205,7 +205,7 @@ def _members_type(prefix: str, members: Sequence[Member]) -> GraphQLObjectType:
 def _output_type(prefix: str, member: Member) -> GraphQLOutputType:
     match member.type:
         case "number":
-            return GraphQLFloat
+            return FLOAT
         case "time" if member.kind == "measure":
             return DATE_TIME
         case "time":

@@ -7,7 +7,6 @@ from typing import Any, Final
 from graphql import (
     GraphQLBoolean,
     GraphQLField,
-    GraphQLFloat,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
@@ -15,6 +14,7 @@ from graphql import (
     GraphQLString,
 )
 
+from api.graphql.numbers import FLOAT
 from api.members import list_members, list_owners
 from semantic.catalog.catalog import Catalog, View
 
@@ -59,8 +59,8 @@ TABLE_FRESHNESS: Final = GraphQLObjectType(
     "TableFreshness",
     {
         "name": GraphQLField(TEXT),
-        "version": GraphQLField(GraphQLNonNull(GraphQLFloat)),
-        "rows": GraphQLField(GraphQLNonNull(GraphQLFloat)),
+        "version": GraphQLField(GraphQLNonNull(FLOAT)),
+        "rows": GraphQLField(GraphQLNonNull(FLOAT)),
         "dataUntil": GraphQLField(GraphQLString, description="The newest event, UTC."),
         "loadedAt": GraphQLField(TEXT, description="When the newest batch arrived, UTC."),
         "quality": GraphQLField(TEXT, description="passed, failed or unknown"),

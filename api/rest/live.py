@@ -28,6 +28,7 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from api.asgi import REQUEST_ID, read_headers
 from api.errors import AuthenticationError, CallerLimitError, error_body, face_of, present
+from api.exact_json import read_json
 from api.gateway import Asker
 from api.rest.face import RestFace
 from api.rest.request import LoadRequest, read_fields
@@ -249,8 +250,8 @@ class LiveConnection:
 
 def _read_object(text: str) -> dict[str, Any]:
     try:
-        raw = orjson.loads(text)
-    except orjson.JSONDecodeError as malformed:
+        raw = read_json(text)
+    except ValueError as malformed:
         raise QuerySyntaxError(f"Invalid JSON payload: {malformed}") from malformed
     if not isinstance(raw, dict):
         raise QuerySyntaxError("Invalid message format: a message is an object")

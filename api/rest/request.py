@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 from urllib.parse import parse_qsl
 
-import orjson
-
 from api.errors import NoRouteError
+from api.exact_json import read_json
 from semantic.errors import QuerySyntaxError
 from semantic.query.from_json import QuerySet, parse_json_queries
 from semantic.query.query import Query
@@ -102,8 +101,8 @@ def _read_body(body: bytes) -> dict[str, Any]:
     if not body.strip():
         return {}
     try:
-        raw = orjson.loads(body)
-    except orjson.JSONDecodeError as malformed:
+        raw = read_json(body)
+    except ValueError as malformed:
         raise QuerySyntaxError(f"the body is not JSON: {malformed}") from malformed
     if not isinstance(raw, dict):
         raise QuerySyntaxError(
@@ -123,8 +122,8 @@ def _read_query(raw: dict[str, Any]) -> LoadRequest:
         raise QuerySyntaxError("Query param is required")
     if isinstance(document, str):
         try:
-            document = orjson.loads(document)
-        except orjson.JSONDecodeError as malformed:
+            document = read_json(document)
+        except ValueError as malformed:
             raise QuerySyntaxError(
                 f"Unable to decode query param as JSON, error: {malformed}"
             ) from malformed

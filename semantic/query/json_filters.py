@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final, get_args
 
 from semantic.errors import LimitExceededError, QuerySyntaxError, UnsupportedError, suggest
@@ -125,6 +126,8 @@ def _value(value: object, place: str) -> str | None:
             return "true" if value else "false"
         case int() | float():
             return _number(value, place)
+        case Decimal() if value.is_finite():
+            return str(value)
         case str():
             return read_text(value, place)
         case _:

@@ -26,6 +26,7 @@ from api.postgres.query.times import find_cut, find_part
 from semantic.catalog.catalog import Catalog
 from semantic.errors import DucatError, QueryError, UnknownMemberError, UnsupportedError
 from semantic.query.query import MAXIMUM_LIMIT, Order, Query, TimeDimension
+from semantic.query.ranges import take_bounds
 from semantic.query.sql.filters import Filters
 from semantic.query.sql.select import read_limit, read_select
 from semantic.query.sql.statement import SqlQuery
@@ -113,6 +114,16 @@ class _Cut:
         """Return the question."""
         order, limit, offset = self._page or ((), MOST_ROWS + 1, 0)
         terms = list(self._columns)
+        filters, times = take_bounds(
+            self._filters.filters,
+            tuple(
+                TimeDimension(term.member, term.granularity)
+                for term in terms
+                if term.granularity is not None
+            ),
+            self._filters.times,
+            self._timezone,
+        )
         query = Query(
             measures=tuple(term.member for term in terms if term.kind == "measure"),
             dimensions=tuple(
@@ -120,12 +131,8 @@ class _Cut:
                 for term in terms
                 if term.kind == "dimension" and term.granularity is None
             ),
-            time_dimensions=tuple(
-                TimeDimension(term.member, term.granularity)
-                for term in terms
-                if term.granularity is not None
-            ),
-            filters=tuple(self._filters.filters),
+            time_dimensions=times,
+            filters=filters,
             segments=tuple(dict.fromkeys(self._filters.segments)),
             order=order,
             limit=limit,

@@ -73,6 +73,8 @@ class Filters:
     scope: Scope
     filters: list[Filter] = field(default_factory=list)
     segments: list[str] = field(default_factory=list)
+    times: list[str] = field(default_factory=list)
+    """The time dimensions that are compared with moments."""
     _count: int = 0
 
     def add_where(self, node: exp.Expr) -> None:
@@ -190,6 +192,8 @@ class Filters:
         if value.kind == "null":
             return False
         text = fit_value(value, term, whole)
+        if term.kind == "dimension" and term.type == "time":
+            self.times.append(term.member)
         match comparison:
             case "=":
                 return MemberFilter(term.member, "equals", (text,))

@@ -15,6 +15,7 @@ from sqlglot import exp
 from semantic.catalog.catalog import Catalog
 from semantic.errors import LimitExceededError, QueryError, QuerySyntaxError, UnknownMemberError
 from semantic.query.query import MAXIMUM_LIMIT, Order, Query, TimeDimension
+from semantic.query.ranges import take_bounds
 from semantic.query.sql.filters import Filters
 from semantic.query.sql.statement import SqlColumn, SqlQuery
 from semantic.query.sql.strict import check_only, refuse, show
@@ -51,6 +52,12 @@ def read_select(select: exp.Select, catalog: Catalog, visible: Catalog, timezone
         filters.add_where(where.this)
     if having is not None:
         filters.add_having(having.this)
+    times = tuple(
+        TimeDimension(term.member, term.granularity)
+        for term in groups
+        if term.granularity is not None
+    )
+    conditions, times = take_bounds(filters.filters, times, filters.times, timezone)
     limit, offset = read_limit(select), _read_count(select.args.get("offset")) or 0
     complete = limit is None or limit > MAXIMUM_LIMIT
     terms = [*groups, *(output.term for output in outputs), *(term for term, _ in keys)]
@@ -58,12 +65,8 @@ def read_select(select: exp.Select, catalog: Catalog, visible: Catalog, timezone
         query=Query(
             measures=_unique(term.member for term in terms if term.kind == "measure"),
             dimensions=_unique(term.member for term in groups if term.granularity is None),
-            time_dimensions=tuple(
-                TimeDimension(term.member, term.granularity)
-                for term in groups
-                if term.granularity is not None
-            ),
-            filters=tuple(filters.filters),
+            time_dimensions=times,
+            filters=conditions,
             segments=_unique(filters.segments),
             # Without ORDER BY any order is right: the layer's own makes pages and cuts repeatable.
             order=tuple(Order(term.source, descending) for term, descending in keys) or None,
