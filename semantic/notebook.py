@@ -13,7 +13,6 @@ number in it stays the number of the model.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -125,9 +124,7 @@ class Metrics:
             QueryError, UnsupportedError: it is no query.
         """
         asked = {_camel(name): _plain(value) for name, value in parts.items()}
-        query = parse_json({**(document or {}), **asked})
-        if query.limit is None:
-            query = dataclasses.replace(query, unlimited=True)
+        query = parse_json({**(document or {}), **asked}, unlimited=True)
         return Answer(self._layer, query, self._context)
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from semantic.compile.statement import compile_plan
 from semantic.engine.open_engine import open_engine
 from semantic.engine.query_engine import QueryEngine, StalePlanError
 from semantic.engine.result import AnswerState, Result, ResultColumn
+from semantic.engine.stream import ResultStream
 from semantic.errors import SourceUnavailableError
 from semantic.plan.build import build
 from semantic.plan.explain import explain_joins, explain_measures, explain_plan, explain_root
@@ -144,10 +145,33 @@ class SemanticLayer:
                 return self._engine.execute(compiled, bound, columns, cancelled=cancelled)
             except StalePlanError:  # tables with other types were published meanwhile
                 self._plans.forget()
-        raise SourceUnavailableError(
-            "the served tables change their types faster than queries are planned",
-            suggestion="ask again",
-        )
+        raise _too_fast()
+
+    def stream(
+        self,
+        query: Query,
+        context: SecurityContext,
+        *,
+        now: datetime,
+        cancelled: threading.Event | None = None,
+        wide: bool = False,
+    ) -> ResultStream:
+        """Return the answer, to be read piece by piece and then closed (`semantic/engine/stream.py`).
+
+        A query that is `unlimited` and has no limit is answered whole. With `wide` the types follow
+        from the query alone: sums of whole numbers are decimal128(38, 0).
+
+        Raises:
+            DucatError: as for `load`; what fails after the first rows is raised by `read`.
+        """
+        for _ in range(_PLANNINGS):
+            compiled, bound = self._plans.prepare(query, context, now)
+            columns = result_columns(bound.columns)
+            try:
+                return self._engine.stream(compiled, bound, columns, cancelled=cancelled, wide=wide)
+            except StalePlanError:  # tables with other types were published meanwhile
+                self._plans.forget()
+        raise _too_fast()
 
     def compile(self, query: Query, context: SecurityContext, *, now: datetime) -> CompiledQuery:
         """Return the SQL that answers the query, and its values, without running it."""
@@ -210,6 +234,13 @@ class SemanticLayer:
             bound.catalog, plan, total=query.total, dialect=dialect, context=context
         )
         return bound, plan, compiled
+
+
+def _too_fast() -> SourceUnavailableError:
+    return SourceUnavailableError(
+        "the served tables change their types faster than queries are planned",
+        suggestion="ask again",
+    )
 
 
 def result_columns(columns: Iterable[BoundColumn]) -> tuple[ResultColumn, ...]:

@@ -22,6 +22,7 @@ from semantic.engine.pool import Connection, Pool
 from semantic.engine.postgres_values import make_table
 from semantic.engine.result import AnswerState, Result, ResultColumn
 from semantic.engine.stopped import cut, timed_out, was_cancelled
+from semantic.engine.stream import ResultStream
 from semantic.errors import EngineError, SourceUnavailableError
 from semantic.plan.statistics import UNKNOWN, Statistics
 from semantic.query.bound import BoundQuery
@@ -85,6 +86,22 @@ class PostgresEngine:
             seconds=time.perf_counter() - started,
             engine="postgres",
         )
+
+    def stream(
+        self,
+        compiled: CompiledQuery,
+        bound: BoundQuery,
+        columns: tuple[ResultColumn, ...],
+        *,
+        cancelled: threading.Event | None = None,
+        wide: bool = False,  # noqa: ARG002 -- see below
+    ) -> ResultStream:
+        """Return the answer of `execute`, whole in memory: types follow from all values of a column.
+
+        Raises:
+            DucatError: as for `execute`.
+        """
+        return ResultStream.of(self.execute(compiled, bound, columns, cancelled=cancelled))
 
     def state(self, tables: tuple[str, ...] | None) -> AnswerState:  # noqa: ARG002 -- none is known
         """Return that nothing is known about the tables, after the database has answered.

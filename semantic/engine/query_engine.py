@@ -8,6 +8,7 @@ from typing import Protocol
 from semantic.compile.compiled import CompiledQuery
 from semantic.compile.dialect import Dialect
 from semantic.engine.result import AnswerState, Result, ResultColumn
+from semantic.engine.stream import ResultStream
 from semantic.plan.statistics import Statistics
 from semantic.query.bound import BoundQuery
 
@@ -40,6 +41,24 @@ class QueryEngine(Protocol):
             SourceUnavailableError: the database or a table is not there.
             QueryTimeoutError, QueryCancelledError: the query was stopped.
             EngineError: the database refused or failed.
+        """
+        ...
+
+    def stream(
+        self,
+        compiled: CompiledQuery,
+        bound: BoundQuery,
+        columns: tuple[ResultColumn, ...],
+        *,
+        cancelled: threading.Event | None = None,
+        wide: bool = False,
+    ) -> ResultStream:
+        """Return the same answer, to be read piece by piece and then closed (see `stream.py`).
+
+        With `wide` sums of whole numbers keep the type that they have in the database.
+
+        Raises:
+            DucatError: as for `execute`; what fails after the first rows is raised by `read`.
         """
         ...
 

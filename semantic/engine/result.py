@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
@@ -64,3 +64,7 @@ class Result:
     truncated: bool = False
     seconds: float = 0.0
     engine: Literal["duckdb", "postgres"] = "duckdb"  # Cube's `dbType`
+
+    def without_rows(self) -> Result:
+        """Return the same, with the columns but none of the rows."""
+        return replace(self, table=self.table.schema.empty_table())

@@ -86,8 +86,10 @@ class QuerySet:
     compared: int | None = None
 
 
-def parse_json(document: object) -> Query:
+def parse_json(document: object, *, unlimited: bool = False) -> Query:
     """Return the one query that a decoded JSON object asks.
+
+    With `unlimited` its limit may be any, and without one the query asks for every row.
 
     Raises:
         QuerySyntaxError: an unknown key, a wrong type, a malformed member, or nothing asked.
@@ -96,7 +98,7 @@ def parse_json(document: object) -> Query:
             (`compareDateRange`) where one is wanted.
     """
     raw = read_mapping(document, "query")
-    query, ranges = _read(raw)
+    query, ranges = _read(raw, unlimited=unlimited)
     if ranges is not None:
         raise UnsupportedError(
             "compareDateRange asks a query for each of its ranges, and one is wanted here",
@@ -105,8 +107,8 @@ def parse_json(document: object) -> Query:
     return query
 
 
-def parse_json_queries(document: object) -> QuerySet:
-    """Return the queries that a decoded JSON object or array asks.
+def parse_json_queries(document: object, *, unlimited: bool = False) -> QuerySet:
+    """Return the queries that a decoded JSON object or array asks; `unlimited` as in `parse_json`.
 
     Raises:
         QuerySyntaxError: as for `parse_json`; or queries to blend that differ in granularity.
@@ -114,8 +116,8 @@ def parse_json_queries(document: object) -> QuerySet:
         UnsupportedError: a part of Cube's format that Ducat does not answer.
     """
     if isinstance(document, list | tuple):
-        return _blend(document)
-    query, compared = _read(read_mapping(document, "query"))
+        return _blend(document, unlimited=unlimited)
+    query, compared = _read(read_mapping(document, "query"), unlimited=unlimited)
     if compared is None:
         return QuerySet("regularQuery", (query,))
     place, ranges = compared
@@ -134,12 +136,12 @@ def parse_json_queries(document: object) -> QuerySet:
     return QuerySet("compareDateRangeQuery", queries, place)
 
 
-def _blend(documents: list[object] | tuple[object, ...]) -> QuerySet:
+def _blend(documents: list[object] | tuple[object, ...], *, unlimited: bool) -> QuerySet:
     if len(documents) > MAXIMUM_QUERIES:
         raise LimitExceededError(
             f"{len(documents)} queries were sent, at most {MAXIMUM_QUERIES} are allowed"
         )
-    queries = tuple(parse_json(item) for item in documents)
+    queries = tuple(parse_json(item, unlimited=unlimited) for item in documents)
     granularities = {
         item.granularity for query in queries for item in query.time_dimensions if item.granularity
     }
@@ -155,7 +157,9 @@ def _blend(documents: list[object] | tuple[object, ...]) -> QuerySet:
 DateRange = str | tuple[str, str]
 
 
-def _read(raw: Mapping[str, Any]) -> tuple[Query, tuple[int, tuple[DateRange, ...]] | None]:
+def _read(
+    raw: Mapping[str, Any], *, unlimited: bool
+) -> tuple[Query, tuple[int, tuple[DateRange, ...]] | None]:
     """Return the query, and which time dimension compares which ranges, when one does."""
     check_keys(raw, _KEYS, "")
     if raw.get("subqueryJoins"):
@@ -177,7 +181,8 @@ def _read(raw: Mapping[str, Any]) -> tuple[Query, tuple[int, tuple[DateRange, ..
         filters=read_filters(raw.get("filters")),
         segments=read_members(raw.get("segments"), "segments"),
         order=_order(raw.get("order")),
-        limit=_limit(raw.get("limit")),
+        limit=_limit(raw.get("limit"), unlimited=unlimited),
+        unlimited=unlimited,
         offset=read_count(raw.get("offset"), "offset") or 0,
         timezone=_timezone(raw.get("timezone")),
         total=read_flag(raw.get("total"), "total"),
@@ -209,9 +214,9 @@ def _read(raw: Mapping[str, Any]) -> tuple[Query, tuple[int, tuple[DateRange, ..
     return query, compared[0] if compared else None
 
 
-def _limit(value: object) -> int | None:
+def _limit(value: object, *, unlimited: bool) -> int | None:
     limit = read_count(value, "limit")
-    if limit is not None and limit > MAXIMUM_LIMIT:
+    if limit is not None and limit > MAXIMUM_LIMIT and not unlimited:
         raise LimitExceededError(
             "The query limit has been exceeded.",
             suggestion=f"ask for at most {MAXIMUM_LIMIT:,} rows; page with limit and offset",
