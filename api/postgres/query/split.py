@@ -249,6 +249,11 @@ class _Cut:
             try:
                 Filters(self._scope).add_where(part)
             except UnsupportedError:
+                if _has_measure(part):
+                    raise QueryError(
+                        f"{show(part)}: a measure cannot be a condition of WHERE",
+                        suggestion="put it in HAVING",
+                    ) from None
                 if not self._may_wait():
                     raise
                 waiting.append(part)
@@ -446,6 +451,15 @@ def _conjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
         return
     for part in node.flatten():
         yield from _conjuncts(part)
+
+
+def _has_measure(node: exp.Expr) -> bool:
+    """Whether a condition is about a measure; what sub-selects compute is a value like any other."""
+    for part in node.walk(prune=lambda item: isinstance(item, exp.Subquery | exp.Select)):
+        is_call = isinstance(part, exp.Anonymous) and str(part.name).lower() == "measure"
+        if is_call or isinstance(part, exp.AggFunc):
+            return True
+    return False
 
 
 def _inside_from(node: exp.Expr) -> bool:

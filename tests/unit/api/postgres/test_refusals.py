@@ -52,6 +52,7 @@ REFUSED = [
     ("SELECT shop_city, MEASURE(count) FROM shop_sales GROUP BY ROLLUP (shop_city)", "0A000"),
     ("SELECT MEASURE(count) FROM sales WHERE lower(weight::text) = 'x'", "0A000"),
     ("SELECT is_online, MEASURE(count) FROM sales WHERE sale_id % 2 = 1 GROUP BY 1", "0A000"),
+    ("SELECT sale_id FROM sales WHERE MEASURE(count)", "42000"),
     ("SELECT FROM WHERE", "42601"),
     ("SELECT 'nope'::regclass", "42P01"),
     ("SELECT $1", "42P02"),
