@@ -41,6 +41,12 @@ class Metrics:
             ("face",),
             registry=self.registry,
         )
+        self.cached = Counter(
+            "ducat_answers",
+            "Answers by where they came from: miss, hit, shared, off.",
+            ("cache",),
+            registry=self.registry,
+        )
         self.requests = Counter(
             "ducat_http_requests",
             "HTTP requests by method and status.",

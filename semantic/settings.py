@@ -105,6 +105,16 @@ class Settings(BaseSettings):
     plan_cache: int = Field(
         512, ge=0, description="shapes of queries whose plans are kept; 0 keeps none"
     )
+    cache_bytes: int = Field(
+        256 * 2**20, ge=0, description="memory for answers that are kept; 0 keeps none"
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        description="Redis in which servers share answers, `redis://:password@host:6379/0`",
+    )
+    cache_seconds: int = Field(
+        86_400, ge=1, description="time after which an answer leaves Redis, asked for or not"
+    )
     strict_joins: bool = Field(
         default=False,
         description="refuse a model in which joins lead to a cube in more than one way",

@@ -64,6 +64,7 @@ class Result:
     truncated: bool = False
     seconds: float = 0.0
     engine: Literal["duckdb", "postgres"] = "duckdb"  # Cube's `dbType`
+    cache: Literal["off", "miss", "hit", "shared"] = "off"  # see `semantic/cache/answer.py`
 
     def without_rows(self) -> Result:
         """Return the same, with the columns but none of the rows."""

@@ -1,0 +1,80 @@
+"""What is kept of an answer, and what it is kept under.
+
+The key is what runs: SQL, bound values, and the snapshot that was read. All that decides about rows is
+in there, the values of access policies too; so two callers share an answer only where both would have
+computed it. What describes the answer (titles, formats, freshness, quality) is made anew for each caller.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal
+
+import pyarrow as pa
+
+from semantic.compile.compiled import CompiledQuery
+from semantic.compile.dialect import Parameter
+from semantic.query.bound import BoundQuery
+
+Outcome = Literal["off", "miss", "hit", "shared"]
+"""No cache for this query; computed; found; computed by another request at the same time."""
+
+_VOLATILE: Final = re.compile(
+    r"\b(now|today|age|random|setseed|rand|uuid\w*|gen_random_uuid|nextval|currval|current_\w+"
+    r"|local_?time\w*|get_current_\w+|transaction_timestamp|statement_timestamp|clock_timestamp"
+    r"|getdate|sysdate|txid_\w+|pg_\w+|getvariable|getenv)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerKey:
+    """What an answer is kept under. Values stand with their types: 1, 1.0 and TRUE are equal."""
+
+    sql: str
+    values: tuple[tuple[str, Parameter], ...]
+    total: str | None
+    limit: int | None
+    defaulted: bool
+    snapshot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The rows of an answer, and what belongs to them."""
+
+    table: pa.Table
+    total: int | None
+    truncated: bool
+    engine: Literal["duckdb", "postgres"]
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it holds."""
+        return int(self.table.nbytes) + 1_000
+
+
+def make_key(compiled: CompiledQuery, bound: BoundQuery, snapshot: str) -> AnswerKey | None:
+    """Return what the answer is kept under; None where it depends on more than that.
+
+    Without a snapshot nothing says whether the tables changed. SQL with a word such as `now` or
+    `random` may give something else each time, though the tables are the same.
+    """
+    if not snapshot or is_volatile(compiled.sql):
+        return None
+    return AnswerKey(
+        sql=compiled.sql,
+        values=tuple((type(value).__name__, value) for value in compiled.values),
+        total=compiled.total,
+        limit=bound.limit,
+        defaulted=bound.defaulted,
+        snapshot=snapshot,
+    )
+
+
+@lru_cache(maxsize=2_048)
+def is_volatile(sql: str) -> bool:
+    """Whether SQL may say what is not in the tables; also where such a word is only a name."""
+    return _VOLATILE.search(sql) is not None
