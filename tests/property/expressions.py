@@ -78,11 +78,11 @@ def write_sql(item: Expression, own: str) -> str:
         case Column():
             if item.bare and item.cube == own:
                 return item.name
-            return f"{{{'CUBE' if item.cube == own else item.cube}}}.{item.name}"
+            return f"{{{'CUBE' if item.cube == own else _short(item.cube)}}}.{item.name}"
         case Member():
             if item.bare and item.cube == own:
                 return f"{{{item.name}}}"
-            return f"{{{'CUBE' if item.cube == own else item.cube}.{item.name}}}"
+            return f"{{{'CUBE' if item.cube == own else _short(item.cube)}.{item.name}}}"
         case Constant():
             return write_literal(item.value)
         case Aggregate():
@@ -91,6 +91,11 @@ def write_sql(item: Expression, own: str) -> str:
             return _write_call(item, own)
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def _short(cube: str) -> str:
+    """Return the name of a cube, or of the join that makes it a role."""
+    return cube.rpartition(".")[2]
 
 
 def _write_aggregate(item: Aggregate, own: str) -> str:

@@ -72,7 +72,7 @@ class Facts:
         self._evaluate = evaluate
         self._depth = 0
         self._joins = {
-            cube.name: {join.target: join for join in cube.joins} for cube in world.cubes
+            cube.name: {join.target: join for join in cube.joins} for cube in world.every
         }
         self._tables = {table.name: table for table in world.tables}
         self._rows: dict[str, list[Row]] = {}
@@ -82,7 +82,7 @@ class Facts:
         self._read: set[str] = set()  # cubes that are read here: by the query, or by a sub-query
         self.real: dict[Name, Callable[[Joined], Value]] = {}  # as rows are, whoever asks
         self.readers: dict[Name, Callable[[Joined], Value]] = {}  # with masks
-        for cube in world.cubes:
+        for cube in world.every:
             for item in cube.dimensions:
                 name = (cube.name, item.name)
                 self.real[name] = self._reader(cube, item, self.real)

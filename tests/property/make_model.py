@@ -19,6 +19,7 @@ from tests.property.expressions import (
 )
 from tests.property.make_kinds import with_kinds
 from tests.property.make_policies import with_policies
+from tests.property.make_roles import with_named_join
 from tests.property.make_schema import COLUMNS, Link, make_schema
 from tests.property.make_stages import with_stages
 from tests.property.model import (
@@ -85,10 +86,17 @@ def make_world(random: Random) -> World:
             cubes[name] = _with_calculated(random, cubes, name, others)
     _add_sub_queries(random, cubes, reached)
     cubes = {name: with_stages(random, with_kinds(random, cube)) for name, cube in cubes.items()}
-    world = World(schema.tables, tuple(cubes.values()))
+    return _complete(random, World(schema.tables, tuple(cubes.values())))
+
+
+def _complete(random: Random, world: World) -> World:
+    """Return the world with policies, named joins and views, now and then."""
+    if random.random() < 0.45:
+        world = with_policies(random, world)
+    if random.random() < 0.25:
+        world = with_named_join(random, world)
     views = tuple(view for view in [_make_view(random, world)] if view is not None)
-    world = dataclasses.replace(world, views=views)
-    return with_policies(random, world) if random.random() < 0.45 else world
+    return dataclasses.replace(world, views=views)
 
 
 def _reached(cubes: dict[str, Cube], name: str) -> list[str]:
@@ -364,7 +372,10 @@ def _make_view(random: Random, world: World) -> View | None:
             paths += _lead(random, world, random.choice(others), joined)
     parts = [ViewPart(paths[0])]
     for path in paths[1:]:
-        prefix = f"{path[-1]}_" if random.random() < 0.7 else f"via_{path[-1]}_"
+        last = path[-1].rpartition(".")[2]
+        prefix = f"{last}_" if random.random() < 0.7 else f"via_{last}_"
+        if any(part.prefix == prefix for part in parts):
+            prefix = f"too_{prefix}"
         includes = None
         if random.random() < 0.3:
             cube = world.cube[path[-1]]

@@ -50,12 +50,12 @@ def _pool(random: Random, world: World) -> Pool:
     """Return the members that the query chooses from."""
     if world.views and random.random() < 0.3:
         return {name: place for name, place in world.places.items() if name.startswith("sight.")}
-    root = max(random.sample(world.cubes, min(2, len(world.cubes))), key=_reach).name
+    root = max(random.sample(world.every, min(2, len(world.every))), key=_reach).name
     cubes = [root]
     for cube in cubes:
         cubes += [join.target for join in world.cube[cube].joins if join.target not in cubes]
     if random.random() < 0.1:
-        cubes = [cube.name for cube in world.cubes]
+        cubes = [cube.name for cube in world.every]
     return {
         name: place
         for name, place in world.places.items()
@@ -126,9 +126,14 @@ def _make_hints(random: Random, world: World, asked: Asked) -> tuple[tuple[str, 
     """Return a way between two cubes of the query, whole or in pairs; of a view, none."""
     names = (*asked.measures, *asked.dimensions, *(item.member for item in asked.times))
     cubes = list(dict.fromkeys(world.places[name].cube for name in names))
-    if len(cubes) < 2 or any(len(world.places[name].path) > 1 for name in names):
+    if len(cubes) < 2 or any("." in name for name in cubes):
         return ()
-    joins = {cube.name: {join.target: join for join in cube.joins} for cube in world.cubes}
+    if any(len(world.places[name].path) > 1 for name in names):
+        return ()
+    joins = {
+        cube.name: {join.target: join for join in cube.joins if not join.base}
+        for cube in world.cubes
+    }
     ways = [
         way
         for source in cubes

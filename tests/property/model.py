@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from tests.property.expressions import Constant, Expression, Member
 from tests.property.queries import Filter
+from tests.property.roles import make_roles, way_to
 from tests.property.values import Row, Value
 
 Relationship = Literal["one_to_one", "one_to_many", "many_to_one"]
@@ -175,11 +176,12 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """A join as its cube declares it."""
+    """A join as its cube declares it. With a `base`, the target is that cube in a role."""
 
     target: str
     relationship: Relationship
     on: Expression
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +250,7 @@ class Place:
 
 @dataclass(frozen=True)
 class World:
-    """Tables, cubes and views, and the measures that a query makes of theirs."""
+    """Tables, declared cubes and views, and the measures that a query makes of theirs."""
 
     tables: tuple[Table, ...]
     cubes: tuple[Cube, ...]
@@ -256,16 +258,21 @@ class World:
     made: tuple[tuple[str, Place], ...] = ()  # by a query
 
     @cached_property
+    def every(self) -> tuple[Cube, ...]:
+        """The cubes, and their roles."""
+        return (*self.cubes, *make_roles(self.cubes))
+
+    @cached_property
     def cube(self) -> Mapping[str, Cube]:
-        """The cubes by name."""
-        return {cube.name: cube for cube in self.cubes}
+        """The cubes and roles by name."""
+        return {cube.name: cube for cube in self.every}
 
     @cached_property
     def places(self) -> Mapping[str, Place]:
         """Every name that a query may use."""
         found = {
-            f"{cube.name}.{item.name}": Place(cube.name, item, (cube.name,))
-            for cube in self.cubes
+            f"{cube.name}.{item.name}": Place(cube.name, item, way_to(cube.name))
+            for cube in self.every
             for item in items_of(cube)
         }
         for view in self.views:

@@ -59,10 +59,11 @@ def _cube(cube: Cube) -> dict[str, Any]:
         found["sql"] = f"SELECT * FROM {cube.table} WHERE {write_sql(cube.where, cube.name)}"
     joins = [
         {
-            "name": join.target,
+            "name": join.target.rpartition(".")[2],
             "relationship": join.relationship,
             "sql": write_sql(join.on, cube.name),
         }
+        | ({"cube": join.base} if join.base else {})
         for join in cube.joins
     ]
     parts: dict[str, list[dict[str, Any]]] = {
@@ -240,11 +241,12 @@ def _directive(stage: Stage) -> dict[str, Any]:
 def _view(view: View) -> dict[str, Any]:
     parts = []
     for part in view.parts:
-        found: dict[str, Any] = {"join_path": ".".join(part.path)}
+        path = [name.rpartition(".")[2] for name in part.path]
+        found: dict[str, Any] = {"join_path": ".".join(path)}
         found["includes"] = "*" if part.includes is None else list(part.includes)
         if part.prefix:
             found["prefix"] = True
-            if part.prefix != f"{part.path[-1]}_":
+            if part.prefix != f"{path[-1]}_":
                 found["alias"] = part.prefix.removesuffix("_")
         parts.append(found)
     return {"name": view.name, "cubes": parts}

@@ -62,7 +62,10 @@ def _smaller(case: Case) -> Iterator[Case]:
     for index, cube in enumerate(world.cubes):
         kept = tuple(
             dataclasses.replace(
-                other, joins=tuple(join for join in other.joins if join.target != cube.name)
+                other,
+                joins=tuple(
+                    join for join in other.joins if cube.name not in {join.target, join.base}
+                ),
             )
             for other in _without(world.cubes, index)
         )
