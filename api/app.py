@@ -86,6 +86,7 @@ def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
         gateway.metrics,
         lifespan,
         guard.prepare if guard.key_set is not None else None,
+        gateway.tracing,
     )
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
     if not origins:

@@ -27,12 +27,14 @@ from api.errors import (
     present,
 )
 from api.metrics import Metrics
+from api.telemetry import UNTRACED, Tracing
 from semantic.errors import DucatError, QueryCancelledError
 
 LARGEST_BODY: Final = 1024 * 1024
 BODY_SECONDS: Final = 30.0
 REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 BAD_REQUEST: Final = 400
+CLIENT_LEFT: Final = 499
 log = structlog.stdlib.get_logger("ducat.api")
 
 
@@ -46,6 +48,7 @@ class Front:
         metrics: Metrics,
         lifespan: Callable[[], AbstractAsyncContextManager[None]],
         prepare: Callable[[Mapping[str, str]], Awaitable[None]] | None = None,
+        tracing: Tracing = UNTRACED,
     ) -> None:
         """Take the handlers; `prepare` is awaited with the headers of each request before them."""
         self._hot = hot
@@ -53,6 +56,7 @@ class Front:
         self._metrics = metrics
         self._lifespan = lifespan
         self._prepare = prepare
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or live from the server's start to its end."""
@@ -60,13 +64,21 @@ class Front:
             await self._live(receive, send)
             return
         if scope["type"] != "http":
-            await self._rest(scope, receive, send)
+            with self._tracing.connection(read_headers(scope)):
+                await self._rest(scope, receive, send)
             return
         headers = read_headers(scope)
         given = headers.get("x-request-id", "")
         request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         scope["ducat.request_id"] = request_id
         scope["ducat.headers"] = headers
+        with self._tracing.request(scope["method"], scope["path"], headers, request_id) as span:
+            status = await self._answer(scope, receive, send)
+            span.note("http.response.status_code", status or CLIENT_LEFT)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Answer an HTTP request and return its status, 0 when the caller left before."""
+        headers, request_id = scope["ducat.headers"], scope["ducat.request_id"]
         status = 0
 
         async def answer(message: Message) -> None:
@@ -91,7 +103,7 @@ class Front:
             if not status and not isinstance(failure, QueryCancelledError):
                 await send_error(answer, failure, request_id)
         finally:
-            self._metrics.requests.labels(scope["method"], str(status or 499)).inc()
+            self._metrics.requests.labels(scope["method"], str(status or CLIENT_LEFT)).inc()
             level = log.debug if status < BAD_REQUEST else log.info
             level(
                 "request",
@@ -100,6 +112,7 @@ class Front:
                 path=scope["path"],
                 status=status,
             )
+        return status
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Speak ASGI's lifespan protocol: a start or an end that fails is said, and raised."""

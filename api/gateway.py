@@ -24,12 +24,14 @@ from api.errors import face_of, present
 from api.metrics import Metrics
 from api.offload import Offload
 from api.query_log import FaceName, QueryLog, QueryRecord, find_actor, name_filters, name_members
+from api.telemetry import UNTRACED, Tracing
 from semantic.engine.result import Result
 from semantic.errors import DucatError, QueryCancelledError
 from semantic.query.context import SecurityContext
 from semantic.query.query import Query
 from semantic.service import SemanticLayer
 from semantic.settings import Settings
+from semantic.steps import Step, step
 
 T = TypeVar("T")
 SERVER_ERROR: Final = 500
@@ -52,7 +54,14 @@ class Asker:
 class Gateway:
     """The layer, and everything between it and the doors."""
 
-    def __init__(self, layer: SemanticLayer, settings: Settings, *, secret: str | None) -> None:
+    def __init__(
+        self,
+        layer: SemanticLayer,
+        settings: Settings,
+        *,
+        secret: str | None,
+        tracing: Tracing = UNTRACED,
+    ) -> None:
         """Wire one server; `secret` stands in for a missing `DUCAT_JWT_SECRET`.
 
         Raises:
@@ -60,6 +69,7 @@ class Gateway:
         """
         self.layer = layer
         self.settings = settings
+        self.tracing = tracing
         self.authenticator = Authenticator.of(settings, secret)
         self.offload = Offload(settings.query_concurrency, settings.query_timeout_seconds)
         self.callers = Callers(settings.caller_concurrency, settings.caller_rate)
@@ -95,7 +105,8 @@ class Gateway:
             answered = replace(
                 asked, rows=result.table.num_rows, snapshot=result.state.snapshot or None
             )
-            answer = encode(result)
+            with step("render"):
+                answer = encode(result)
             if isinstance(answer, bytes):
                 answered = replace(answered, size=len(answer))
             return answer, answered
@@ -114,6 +125,16 @@ class Gateway:
             CallerLimitError: the caller has as many queries as one may.
             DucatError: the query was refused or failed; logged already.
         """
+        with self.tracing.query(asked.face, asked.request_id) as span:
+            return await self._run(work, asked, asker, span)
+
+    async def _run(
+        self,
+        work: Callable[[threading.Event], tuple[T, QueryRecord]],
+        asked: QueryRecord,
+        asker: Asker,
+        span: Step,
+    ) -> T:
         start = time.perf_counter()
         in_flight = self.metrics.in_flight.labels(asked.face)
         in_flight.inc()
@@ -132,7 +153,9 @@ class Gateway:
             raise
         finally:
             in_flight.dec()
-            self._record(replace(record, seconds=time.perf_counter() - start))
+            record = replace(record, seconds=time.perf_counter() - start)
+            describe_span(span, record)
+            self._record(record)
         return answer
 
     def close(self) -> None:
@@ -157,3 +180,18 @@ class Gateway:
             seconds=round(record.seconds, 6),
             code=record.code,
         )
+
+
+def describe_span(span: Step, record: QueryRecord) -> None:
+    """Tell a span what a query asked and got: names, never values."""
+    span.note("ducat.members", record.members)
+    span.note("ducat.filtered_by", record.filtered_by)
+    names = (name.partition(".")[0] for name in (*record.members, *record.filtered_by))
+    span.note("ducat.cubes", tuple(dict.fromkeys(names)))
+    span.note("ducat.code", record.code)
+    if record.rows is not None:
+        span.note("ducat.rows", record.rows)
+    if record.size is not None:
+        span.note("ducat.bytes", record.size)
+    if record.snapshot is not None:
+        span.note("ducat.snapshot", record.snapshot)

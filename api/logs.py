@@ -9,13 +9,15 @@ from typing import Any
 import orjson
 import structlog
 
+from api.telemetry import UNTRACED, Tracing
 from semantic.settings import Settings
 
 
-def configure_logs(settings: Settings) -> None:
+def configure_logs(settings: Settings, tracing: Tracing = UNTRACED) -> None:
     """Send every log line of this process to stderr in the form that the settings ask for."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        tracing.mark,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

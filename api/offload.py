@@ -13,10 +13,12 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Final, TypeVar
 
 from api.errors import BusyError
 from semantic.errors import QueryCancelledError, QueryTimeoutError
+from semantic.steps import step
 
 T = TypeVar("T")
 
@@ -112,10 +114,18 @@ class Offload:
             raise
 
     async def _in_slot(self, work: Callable[[threading.Event], T], cancelled: threading.Event) -> T:
-        async with self._slots:
+        with step("queue"):
+            await self._slots.acquire()
+        try:
             if cancelled.is_set():
                 raise QueryCancelledError("the caller went away before the query started")
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work, cancelled)
+            # The thread sees the watcher and the log's fields of the request.
+            run = copy_context().run
+            return await asyncio.get_running_loop().run_in_executor(
+                self._pool, run, work, cancelled
+            )
+        finally:
+            self._slots.release()
 
     def _leave(self, cancelled: threading.Event) -> None:
         self._running.discard(cancelled)

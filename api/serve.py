@@ -77,12 +77,14 @@ def run_server(
     from api.asgi import LARGEST_BODY  # noqa: PLC0415
     from api.gateway import Gateway  # noqa: PLC0415
     from api.logs import configure_logs  # noqa: PLC0415
+    from api.telemetry import open_tracing  # noqa: PLC0415
     from semantic.service import SemanticLayer  # noqa: PLC0415
 
-    configure_logs(settings)
+    tracing = open_tracing()
+    configure_logs(settings, tracing)
     layer = SemanticLayer.of(settings)
     try:
-        gateway = Gateway(layer, settings, secret=secret)
+        gateway = Gateway(layer, settings, secret=secret, tracing=tracing)
         app = build_app(gateway, project)
 
         class Server(uvicorn.Server):
@@ -108,6 +110,7 @@ def run_server(
     finally:
         layer.close()
         listener.close()
+        tracing.close()
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:

@@ -32,6 +32,7 @@ from semantic.query.context import SecurityContext
 from semantic.query.query import Query
 from semantic.query.visibility import Visibility
 from semantic.settings import Settings
+from semantic.steps import step
 
 _PLANNINGS: Final = 5
 
@@ -142,7 +143,9 @@ class SemanticLayer:
             compiled, bound = self._plans.prepare(query, context, now)
             columns = result_columns(bound.columns)
             try:
-                return self._engine.execute(compiled, bound, columns, cancelled=cancelled)
+                with step("warehouse") as reading:
+                    reading.note("ducat.tables", compiled.tables)
+                    return self._engine.execute(compiled, bound, columns, cancelled=cancelled)
             except StalePlanError:  # tables with other types were published meanwhile
                 self._plans.forget()
         raise _too_fast()
@@ -168,7 +171,11 @@ class SemanticLayer:
             compiled, bound = self._plans.prepare(query, context, now)
             columns = result_columns(bound.columns)
             try:
-                return self._engine.stream(compiled, bound, columns, cancelled=cancelled, wide=wide)
+                with step("warehouse") as reading:
+                    reading.note("ducat.tables", compiled.tables)
+                    return self._engine.stream(
+                        compiled, bound, columns, cancelled=cancelled, wide=wide
+                    )
             except StalePlanError:  # tables with other types were published meanwhile
                 self._plans.forget()
         raise _too_fast()

@@ -39,6 +39,7 @@ from semantic.query.context import SecurityContext
 from semantic.query.members import PUBLIC
 from semantic.query.query import Query
 from semantic.query.visibility import Visibility
+from semantic.steps import step
 
 KEPT_PLANS: Final = 512
 _TEMPLATES: Final = 4
@@ -101,13 +102,14 @@ class PlanCache:
         Raises:
             DucatError: the query cannot be answered.
         """
-        texts: list[str] = []
-        key = self._key(query, context, texts)
-        if key is not None:
-            found = self._find(key, query, texts, context, now)
+        with step("plan") as planning:
+            texts: list[str] = []
+            key = self._key(query, context, texts)
+            found = None if key is None else self._find(key, query, texts, context, now)
+            planning.note("ducat.plan_cache.hit", found is not None)
             if found is not None:
                 return found.compiled
-        return self._plan(key, query, texts, context, now)[0]
+            return self._plan(key, query, texts, context, now)[0]
 
     def prepare(
         self, query: Query, context: SecurityContext, now: datetime
@@ -117,13 +119,14 @@ class PlanCache:
         Raises:
             DucatError: the query cannot be answered.
         """
-        texts: list[str] = []
-        key = self._key(query, context, texts)
-        if key is not None:
-            found = self._find(key, query, texts, context, now)
+        with step("plan") as planning:
+            texts: list[str] = []
+            key = self._key(query, context, texts)
+            found = None if key is None else self._find(key, query, texts, context, now)
+            planning.note("ducat.plan_cache.hit", found is not None)
             if found is not None:
                 return found.compiled, found.bind(query, now)
-        return self._plan(key, query, texts, context, now)
+            return self._plan(key, query, texts, context, now)
 
     def _key(self, query: Query, context: SecurityContext, texts: list[str]) -> Hashable | None:
         if not self._size:
