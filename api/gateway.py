@@ -90,15 +90,7 @@ class Gateway:
         Raises:
             DucatError: the query was refused or failed; logged already.
         """
-        asked = QueryRecord(
-            time=now or datetime.now(UTC),
-            request_id=asker.request_id,
-            user=asker.context.user,
-            face=asker.face,
-            via=find_actor(asker.context.claims),
-            members=name_members(query),
-            filtered_by=name_filters(query),
-        )
+        asked = begin_record(query, asker, now)
 
         def work(cancelled: threading.Event) -> tuple[T, QueryRecord]:
             result = self.layer.load(query, asker.context, now=asked.time, cancelled=cancelled)
@@ -147,15 +139,13 @@ class Gateway:
             raise
         except Exception as failure:
             # Whatever fails is recorded with its code, and goes on to the face.
-            record = replace(asked, code=present(failure).code)
-            if not isinstance(failure, DucatError) or face_of(failure).status == SERVER_ERROR:
-                log.exception("query failed", request_id=asked.request_id, user=asked.user)
+            record = fail_record(asked, failure)
             raise
         finally:
             in_flight.dec()
             record = replace(record, seconds=time.perf_counter() - start)
             describe_span(span, record)
-            self._record(record)
+            self.finish(record)
         return answer
 
     def close(self) -> None:
@@ -163,7 +153,8 @@ class Gateway:
         self.offload.close()
         self.query_log.close()
 
-    def _record(self, record: QueryRecord) -> None:
+    def finish(self, record: QueryRecord) -> None:
+        """Count, write and log a query that has ended. Called once for each."""
         self.metrics.queries.labels(record.face, record.code).inc()
         self.metrics.query_seconds.labels(record.face).observe(record.seconds)
         try:
@@ -195,3 +186,23 @@ def describe_span(span: Step, record: QueryRecord) -> None:
         span.note("ducat.bytes", record.size)
     if record.snapshot is not None:
         span.note("ducat.snapshot", record.snapshot)
+
+
+def begin_record(query: Query, asker: Asker, now: datetime | None = None) -> QueryRecord:
+    """Return the record of a query that begins."""
+    return QueryRecord(
+        time=now or datetime.now(UTC),
+        request_id=asker.request_id,
+        user=asker.context.user,
+        face=asker.face,
+        via=find_actor(asker.context.claims),
+        members=name_members(query),
+        filtered_by=name_filters(query),
+    )
+
+
+def fail_record(asked: QueryRecord, failure: Exception) -> QueryRecord:
+    """Return the record of a query that failed; a defect, or what the engine could not do, is logged."""
+    if not isinstance(failure, DucatError) or face_of(failure).status == SERVER_ERROR:
+        log.error("query failed", request_id=asked.request_id, user=asked.user, exc_info=failure)
+    return replace(asked, code=present(failure).code)

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from api.errors import BusyError
 from semantic.errors import QueryCancelledError, QueryTimeoutError
@@ -54,16 +54,7 @@ class Offload:
             QueryTimeoutError: the deadline passed.
             QueryCancelledError: the caller went away.
         """
-        if self._stopping:
-            raise _stopping()
-        if self._taken >= self._places:
-            raise BusyError(
-                f"{self._taken} queries run or wait in this process",
-                suggestion="ask again in a few seconds",
-            )
-        self._taken += 1
-        cancelled = threading.Event()
-        self._running.add(cancelled)
+        cancelled = self._enter()
         task = asyncio.ensure_future(self._in_slot(work, cancelled))
         task.add_done_callback(lambda _: self._leave(cancelled))
         watch = asyncio.ensure_future(gone) if gone is not None else None
@@ -80,10 +71,7 @@ class Offload:
             task.add_done_callback(_retrieve)
             if watch is not None and watch.done():
                 raise QueryCancelledError("the caller went away")
-            raise QueryTimeoutError(
-                f"the query took longer than {self._deadline:g} seconds",
-                suggestion="ask for fewer days or members, or raise DUCAT_QUERY_TIMEOUT_SECONDS",
-            )
+            raise self._too_long()
         except asyncio.CancelledError:
             cancelled.set()
             task.add_done_callback(_retrieve)
@@ -93,6 +81,23 @@ class Offload:
                 watch.cancel()
                 with suppress(asyncio.CancelledError):
                     await watch
+
+    @contextmanager
+    def hold(self) -> Iterator[Place]:
+        """Keep a place for work in several steps, which may lie far apart.
+
+        Raises:
+            BusyError: as many run and wait already as may.
+        """
+        place = Place(self, self._enter())
+        try:
+            yield place
+        finally:
+            place.cancelled.set()
+            if place.running is None or place.running.done():
+                self._leave(place.cancelled)
+            else:
+                place.running.add_done_callback(lambda _: self._leave(place.cancelled))
 
     def stop(self) -> None:
         """Cancel what runs and take no more; callers are told that the server stops."""
@@ -104,6 +109,25 @@ class Offload:
         """Stop, and wait for the threads to notice."""
         self.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _enter(self) -> threading.Event:
+        if self._stopping:
+            raise _stopping()
+        if self._taken >= self._places:
+            raise BusyError(
+                f"{self._taken} queries run or wait in this process",
+                suggestion="ask again in a few seconds",
+            )
+        self._taken += 1
+        cancelled = threading.Event()
+        self._running.add(cancelled)
+        return cancelled
+
+    def _too_long(self) -> QueryTimeoutError:
+        return QueryTimeoutError(
+            f"the query took longer than {self._deadline:g} seconds",
+            suggestion="ask for fewer days or members, or raise DUCAT_QUERY_TIMEOUT_SECONDS",
+        )
 
     def _result(self, task: asyncio.Future[T]) -> T:
         try:
@@ -130,6 +154,42 @@ class Offload:
     def _leave(self, cancelled: threading.Event) -> None:
         self._running.discard(cancelled)
         self._taken -= 1
+
+
+class Place:
+    """A place that work in several steps keeps; each step waits for a slot of its own.
+
+    So whoever takes its answer slowly holds no thread. `cancelled` is set when the place is given up.
+    """
+
+    __slots__ = ("_offload", "cancelled", "running")
+
+    def __init__(self, offload: Offload, cancelled: threading.Event) -> None:
+        self._offload = offload
+        self.cancelled = cancelled
+        self.running: asyncio.Future[Any] | None = None
+
+    async def run(self, work: Callable[[threading.Event], T]) -> T:
+        """Run one step in a thread. One that is given up may still run to its end there.
+
+        Raises:
+            QueryTimeoutError: the step, with its wait for a slot, took longer than a query may.
+            BusyError: the server stops.
+        """
+        offload = self._offload
+        task = asyncio.ensure_future(offload._in_slot(work, self.cancelled))  # noqa: SLF001
+        self.running = task
+        try:
+            await asyncio.wait({task}, timeout=offload._deadline + GRACE_SECONDS)  # noqa: SLF001
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            task.add_done_callback(_retrieve)
+            raise
+        if not task.done():
+            self.cancelled.set()
+            task.add_done_callback(_retrieve)
+            raise offload._too_long()  # noqa: SLF001
+        return offload._result(task)  # noqa: SLF001
 
 
 def _stopping() -> BusyError:

@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.asgi import read_body, send_bytes, wait_gone
 from api.gateway import Asker
+from api.rest.arrow import ArrowDoor, read_accept
 from api.rest.face import RestFace
 from api.rest.request import read_request
 from api.rest.waiting import CONTINUE_WAIT, identify
@@ -18,10 +19,15 @@ class LoadApp:
 
     def __init__(self, face: RestFace) -> None:
         self._face = face
+        self._arrow = ArrowDoor(face.gateway)
         self._patience = face.gateway.settings.continue_wait_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request: with the result, or with Cube's `Continue wait`."""
+        form = read_accept(scope["ducat.headers"].get("accept"))
+        if form is not None:
+            await self._arrow.answer(form, scope, receive, send)
+            return
         context = self._face.gateway.authenticator.authenticate(scope["ducat.headers"])
         body = await read_body(receive)
         asked = scope["query_string"]

@@ -47,15 +47,19 @@ class LoadRequest:
             )
 
 
-def read_request(method: str, query_string: bytes, body: bytes) -> LoadRequest:
+def read_request(
+    method: str, query_string: bytes, body: bytes, *, unlimited: bool = False
+) -> LoadRequest:
     """Return the request that the parameters of a GET or the body of a POST spell.
+
+    With `unlimited` its queries have no limit but their own, which may be any.
 
     Raises:
         QuerySyntaxError: it is not one; Cube's words where Cube has some.
         UnsupportedError: it asks for something of Cube's that is not ours yet.
         NoRouteError: the method is neither.
     """
-    return read_fields(read_raw(method, query_string, body))
+    return read_fields(read_raw(method, query_string, body), unlimited=unlimited)
 
 
 def read_raw(method: str, query_string: bytes, body: bytes) -> dict[str, Any]:
@@ -74,8 +78,8 @@ def read_raw(method: str, query_string: bytes, body: bytes) -> dict[str, Any]:
             raise NoRouteError(f"{method} is not answered here: use GET or POST")
 
 
-def read_fields(raw: dict[str, Any]) -> LoadRequest:
-    """Return the request that fields spell, wherever they came from.
+def read_fields(raw: dict[str, Any], *, unlimited: bool = False) -> LoadRequest:
+    """Return the request that fields spell, wherever they came from; `unlimited` as above.
 
     Raises:
         QuerySyntaxError: they do not; Cube's words where Cube has some.
@@ -87,7 +91,7 @@ def read_fields(raw: dict[str, Any]) -> LoadRequest:
             f'Invalid request: "{unknown[0][:SHOWN]}" is not allowed',
             suggestion=f"a request has {', '.join(sorted(PARAMETERS))}",
         )
-    return _read_query(raw)
+    return _read_query(raw, unlimited=unlimited)
 
 
 def _read_parameters(query_string: bytes) -> dict[str, Any]:
@@ -111,7 +115,7 @@ def _read_body(body: bytes) -> dict[str, Any]:
     return raw
 
 
-def _read_query(raw: dict[str, Any]) -> LoadRequest:
+def _read_query(raw: dict[str, Any], *, unlimited: bool) -> LoadRequest:
     query_type = raw.get("queryType")
     if query_type not in (None, "multi", "regularQuery"):
         raise QuerySyntaxError(
@@ -132,7 +136,9 @@ def _read_query(raw: dict[str, Any]) -> LoadRequest:
         raise QuerySyntaxError("the query is not a JSON object")
     parts = [dict(part) for part in parts]
     form, mode = _read_form(parts), _read_cache_mode(raw, parts)
-    asked = parse_json_queries(parts if isinstance(document, list) else parts[0])
+    asked = parse_json_queries(
+        parts if isinstance(document, list) else parts[0], unlimited=unlimited
+    )
     return LoadRequest(asked, form, mode, multi=query_type == "multi")
 
 

@@ -34,14 +34,19 @@ class _Query(Generic[T]):
     task: asyncio.Task[T]
     attached: int = 0
     expected: int = 0
+    is_fetched: bool = False
     ending: asyncio.TimerHandle | None = None
 
 
 class Waiting(Generic[T]):
     """The queries that callers wait for. For one event loop."""
 
-    def __init__(self, grace: float = GRACE_SECONDS) -> None:
+    def __init__(
+        self, grace: float = GRACE_SECONDS, dispose: Callable[[T], object] | None = None
+    ) -> None:
+        """`dispose` is given each answer that was never fetched, when nobody waits for it any more."""
         self._grace = grace
+        self._dispose = dispose
         self._queries: dict[Hashable, _Query[T]] = {}
 
     async def answer(
@@ -66,6 +71,7 @@ class Waiting(Generic[T]):
         try:
             await asyncio.wait(awaited, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             if query.task.done():
+                query.is_fetched = True
                 return query.task.result()
             if watch is not None and watch.done():
                 raise QueryCancelledError("the caller went away")
@@ -111,7 +117,10 @@ class Waiting(Generic[T]):
         if not query.task.done():
             query.task.cancel()
         elif not query.task.cancelled():
-            query.task.exception()  # read, so that asyncio does not report it as lost
+            # Read, so that asyncio does not report it as lost.
+            failed = query.task.exception() is not None
+            if self._dispose is not None and not failed and not query.is_fetched:
+                self._dispose(query.task.result())
 
 
 def identify(context: SecurityContext) -> Hashable:
