@@ -9,9 +9,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from semantic.cache.cache import AnswerCache, Question
+from semantic.cache.open_cache import open_cache
 from semantic.catalog.catalog import Catalog, DimensionType, MeasureType
 from semantic.catalog.load import ModelLoader
 from semantic.compile.compiled import CompiledQuery
@@ -21,7 +24,7 @@ from semantic.engine.open_engine import open_engine
 from semantic.engine.query_engine import QueryEngine, StalePlanError
 from semantic.engine.result import AnswerState, Result, ResultColumn
 from semantic.engine.stream import ResultStream
-from semantic.errors import SourceUnavailableError
+from semantic.errors import DucatError, SourceUnavailableError
 from semantic.plan.build import build
 from semantic.plan.explain import explain_joins, explain_measures, explain_plan, explain_root
 from semantic.plan.nodes import Plan
@@ -41,10 +44,17 @@ class SemanticLayer:
     """A model over the served tables. Safe to use from several threads at once."""
 
     def __init__(
-        self, loader: ModelLoader, engine: QueryEngine, *, plan_cache: int = KEPT_PLANS
+        self,
+        loader: ModelLoader,
+        engine: QueryEngine,
+        *,
+        plan_cache: int = KEPT_PLANS,
+        answers: AnswerCache | None = None,
     ) -> None:
+        """Answer by an engine; `answers` keeps answers, without it none is kept."""
         self._loader = loader
         self._engine = engine
+        self._answers = answers or AnswerCache(0)
         self._kept_plans = plan_cache
         self._reloading = threading.Lock()
         self._model = Visibility(loader.load())
@@ -62,6 +72,7 @@ class SemanticLayer:
         plan_cache: int = KEPT_PLANS,
         engine_url: str | None = None,
         engine_connections: int = 4,
+        answers: AnswerCache | None = None,
     ) -> SemanticLayer:
         """Return the layer of a project's model over the tables in `serving`, or at `engine_url`.
 
@@ -82,7 +93,7 @@ class SemanticLayer:
             connections=engine_connections,
         )
         try:
-            return cls(loader, engine, plan_cache=plan_cache)
+            return cls(loader, engine, plan_cache=plan_cache, answers=answers)
         except BaseException:
             engine.close()
             raise
@@ -92,7 +103,7 @@ class SemanticLayer:
         """Return the layer of the project and the engine that the settings name.
 
         Raises:
-            ProjectError, ModelError, SettingsError: there is no usable project or engine.
+            ProjectError, ModelError, SettingsError: there is no usable project, engine or Redis.
         """
         url = settings.engine_url
         return cls.open(
@@ -104,6 +115,7 @@ class SemanticLayer:
             plan_cache=settings.plan_cache,
             engine_url=None if url is None else url.get_secret_value(),
             engine_connections=settings.engine_connections,
+            answers=open_cache(settings),
         )
 
     @property
@@ -132,8 +144,9 @@ class SemanticLayer:
         *,
         now: datetime,
         cancelled: threading.Event | None = None,
+        renew: bool = False,
     ) -> Result:
-        """Return the answer.
+        """Return the answer; with `renew` it is computed though it may be kept.
 
         Raises:
             QueryError, UnsupportedError: what was asked cannot be answered.
@@ -142,10 +155,15 @@ class SemanticLayer:
         for _ in range(_PLANNINGS):
             compiled, bound = self._plans.prepare(query, context, now)
             columns = result_columns(bound.columns)
+            run = partial(self._execute, compiled, bound, columns)
             try:
-                with step("warehouse") as reading:
-                    reading.note("ducat.tables", compiled.tables)
-                    return self._engine.execute(compiled, bound, columns, cancelled=cancelled)
+                return self._answers.answer(
+                    Question(compiled, bound, columns),
+                    self._engine.state(compiled.tables),
+                    run,
+                    cancelled=cancelled,
+                    renew=renew,
+                )
             except StalePlanError:  # tables with other types were published meanwhile
                 self._plans.forget()
         raise _too_fast()
@@ -205,8 +223,39 @@ class SemanticLayer:
                 for value in compiled.values
             ],
             "tables": list(compiled.tables),
+            "cache": self._explain_cache(compiled, bound),
             "model": self._model.whole.version,
         }
+
+    def _execute(
+        self,
+        compiled: CompiledQuery,
+        bound: BoundQuery,
+        columns: tuple[ResultColumn, ...],
+        cancelled: threading.Event | None,
+    ) -> Result:
+        with step("warehouse") as reading:
+            reading.note("ducat.tables", compiled.tables)
+            return self._engine.execute(compiled, bound, columns, cancelled=cancelled)
+
+    def _explain_cache(self, compiled: CompiledQuery, bound: BoundQuery) -> str:
+        try:
+            state = self._engine.state(compiled.tables)
+        except DucatError:
+            return "nothing is in service"
+        question = Question(compiled, bound, result_columns(bound.columns))
+        match self._answers.holds(question, state):
+            case None:
+                return "not kept"
+            case True:
+                return "kept in memory"
+            case False:
+                return "not kept yet"
+
+    @property
+    def cache_bytes(self) -> int:
+        """How many bytes of answers are kept in memory."""
+        return self._answers.used
 
     def visible(self, context: SecurityContext) -> Catalog:
         """Return the model without what this caller may not see."""
@@ -221,7 +270,8 @@ class SemanticLayer:
         return self._engine.state(None if tables is None else tuple(tables))
 
     def close(self) -> None:
-        """Close the served file."""
+        """Close the served file, and forget what is kept."""
+        self._answers.close()
         self._engine.close()
 
     def _plan_cache(self) -> PlanCache:
