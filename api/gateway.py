@@ -84,8 +84,11 @@ class Gateway:
         encode: Callable[[Result], T],
         *,
         now: datetime | None = None,
+        renew: bool = False,
     ) -> T:
         """Answer a query and return what `encode` makes of the result.
+
+        With `renew` it is computed, whatever answers are kept.
 
         Raises:
             DucatError: the query was refused or failed; logged already.
@@ -93,7 +96,10 @@ class Gateway:
         asked = begin_record(query, asker, now)
 
         def work(cancelled: threading.Event) -> tuple[T, QueryRecord]:
-            result = self.layer.load(query, asker.context, now=asked.time, cancelled=cancelled)
+            result = self.layer.load(
+                query, asker.context, now=asked.time, cancelled=cancelled, renew=renew
+            )
+            self.metrics.cached.labels(result.cache).inc()
             answered = replace(
                 asked, rows=result.table.num_rows, snapshot=result.state.snapshot or None
             )

@@ -14,6 +14,7 @@ def describe_answer(result: Result) -> dict[str, Any]:
     return describe_state(result.state) | {
         "truncated": result.truncated,
         "seconds": round(result.seconds, 6),
+        "cache": result.cache,
     }
 
 

@@ -51,6 +51,7 @@ class RestFace:
             asker,
             lambda result: encode_load(result, request, model, now=now),
             now=now,
+            renew=request.cache_mode == "no-cache",
         )
 
     async def _load_all(
@@ -71,6 +72,7 @@ class RestFace:
                     asker,
                     partial(_encode, request=request, place=place, model=model, now=now),
                     now=now,
+                    renew=request.cache_mode == "no-cache",
                 )
                 answers.append(answer)
                 queries.append(asked)
