@@ -180,9 +180,12 @@ class _Finder:
         late = self._late_cubes()
         columns: dict[str, str] = {}
         times: dict[tuple[str, str], Dimension] = {}
-        for key in self._aggregate.keys:
+        keys = self._aggregate.keys
+        # A time waits with all its periods, or not at all: those of a calendar have other columns.
+        stuck = {key.dimension.name for key in keys if self._stored(key) is None}
+        for key in keys:
             found = self._stored(key)
-            if found is None or found[0] in late:
+            if found is None or found[0] in late or key.dimension.name in stuck:
                 continue
             if columns.setdefault(found[1], found[0]) == found[0]:  # one cube for each name
                 times[key.dimension.cube, key.dimension.name] = key.dimension

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from tests.property.conditions import holds
@@ -35,10 +35,11 @@ from tests.property.model import (
     Policy,
     Segment,
     SemiAdditive,
+    Switch,
     World,
 )
 from tests.property.queries import Compares, Filter, members_in
-from tests.property.times import Wall, cut, move_time, show_time
+from tests.property.times import Wall, cut, find_custom, move_time, show_time
 from tests.property.trees import (
     Hop,
     Refused,
@@ -49,7 +50,7 @@ from tests.property.trees import (
     prune,
     walk_from,
 )
-from tests.property.values import Joined, Row, Value, compare, truth
+from tests.property.values import Joined, Row, Value, alike, compare, truth
 
 Key = tuple[Value, ...]
 Groups = dict[Key, dict[Name, Value]]
@@ -218,7 +219,7 @@ class Facts:
         self.prepare(frame, known, [leaf])
         if window is not None:
             known = dataclasses.replace(known, ranges=())
-        self.check(leaf, tree)
+        self.check(leaf, tree, known.shifts)
         found: dict[Key, list[Joined]] = {} if frame.keys else {(): []}
         self.check_switches(leaf, known)
         item = measure_of(leaf)
@@ -265,13 +266,22 @@ class Facts:
                 chosen[part] = moment
         return [row for part, moment, row in timed if chosen.get(part) == moment]
 
-    def check(self, leaf: Place, tree: Tree) -> None:
+    def _check_calendars(self, leaf: Place, tree: Tree, shifts: Sequence[Shift]) -> None:
+        cubes = {shift.member.rpartition(".")[0] for shift in shifts}
+        moved = {cube for cube in cubes if self.world.cube[cube].calendar}
+        if leaf.cube in moved:
+            raise TooLarge  # whether the days of a calendar are moved, is not said
+        if moved & {hop.target for hop in tree.hops} and not self.world.cube[leaf.cube].key:
+            self.refusable.add("unsafe_aggregation")
+
+    def check(self, leaf: Place, tree: Tree, shifts: Sequence[Shift] = ()) -> None:
         """Refuse a measure that reads across a join that repeats its rows.
 
         Raises:
             Refused: it has no one value for each of its rows.
         """
         steps = walk_from(tree, leaf.cube)
+        self._check_calendars(leaf, tree, shifts)
         cubes = list(cubes_of(self.world, leaf.cube, leaf.item))
         if (set(cubes) - {leaf.cube}) & cubes_beyond(steps):
             raise Refused("unsafe_aggregation")
@@ -282,13 +292,13 @@ class Facts:
             if any(step.many for step in walk_from(own, leaf.cube)):
                 self.refusable.add("unsafe_aggregation")
 
-    def join(self, tree: Tree, start: str) -> list[Joined]:
+    def join(self, tree: Tree, start: str, shifts: Sequence[Shift] = ()) -> list[Joined]:
         """Join the rows of `start` outwards along the tree; rows without a match are kept."""
         rows: list[Joined] = [{start: row} for row in self.table(start)]
         for step in walk_from(tree, start):
             grown: list[Joined] = []
             for row in rows:
-                matches = self._matches(row, step.source, step.target, step.hop)
+                matches = self._matches(row, step.source, step.target, step.hop, shifts)
                 grown += [{**row, step.target: match} for match in matches]
                 if not matches:
                     grown.append({**row, step.target: None})
@@ -299,7 +309,7 @@ class Facts:
 
     def rows(self, tree: Tree, start: str, frame: Frame, measures: Sequence[Place]) -> list[Joined]:
         """Join rows; each stands once for each value of a switch that is mentioned."""
-        rows = self.join(tree, start)
+        rows = self.join(tree, start, frame.shifts)
         for (cube, _), item in self._switches(frame, measures).items():
             rows = [
                 {**row, f"{cube} {item.name}": {"value": value}}
@@ -339,14 +349,41 @@ class Facts:
             if f"{cube}.{name}" not in told and len(switch.values) > 1:
                 raise Refused("unsafe_aggregation")
 
-    def _matches(self, row: Joined, source: str, target: str, hop: Hop) -> list[Row]:
+    def _matches(
+        self, row: Joined, source: str, target: str, hop: Hop, shifts: Sequence[Shift]
+    ) -> list[Row]:
         if row[source] is None:
             return []
+        readers = {**self.real, **self._moved({source, target}, shifts)}
         return [
             other
             for other in self.table(target)
-            if evaluate_row(hop.join.on, {source: row[source], target: other}, self.real) is True
+            if evaluate_row(hop.join.on, {source: row[source], target: other}, readers) is True
         ]
+
+    def _moved(
+        self, cubes: set[str], shifts: Sequence[Shift]
+    ) -> dict[Name, Callable[[Joined], Value]]:
+        """Return how the day of a calendar is read that is moved: as the day that stands for it."""
+        found: dict[Name, Callable[[Joined], Value]] = {}
+        for shift in shifts:
+            cube, _, name = shift.member.rpartition(".")
+            if cube not in cubes or not self.world.cube[cube].calendar:
+                continue
+            if (cube, name) in found:
+                raise TooLarge  # moved twice
+            found[cube, name] = self._day_before(shift, self.real[cube, name])
+        return found
+
+    def _day_before(
+        self, shift: Shift, read: Callable[[Joined], Value]
+    ) -> Callable[[Joined], Value]:
+        for moved in dimension_of(self.world.places[shift.member]).moved:
+            signed = moved.amount if moved.prior else -moved.amount
+            if (signed, moved.unit) == (shift.amount, shift.unit):
+                column = moved.column
+                return lambda row: evaluate_row(column, row, self.real)
+        return lambda row: move_time(show_time(read(row), self.timezone), -shift.amount, shift.unit)
 
     def table(self, name: str) -> list[Row]:
         """Return the rows of a cube."""
@@ -433,6 +470,9 @@ class Facts:
         if dimension_of(item.place).type == "time":
             moment = show_time(value, self.timezone)
             customs = dimension_of(item.place).granularities
+            custom = None if item.granularity is None else find_custom(item.granularity, customs)
+            if custom is not None and custom.sql is not None:
+                return alike(evaluate_row(custom.sql, row, self.readers))
             return moment if item.granularity is None else cut(moment, item.granularity, customs)
         return value
 
@@ -440,7 +480,8 @@ class Facts:
         """Return a dimension in a row, moved when it is a time that is shifted."""
         value = self.readers[place.cube, place.item.name](row)
         for shift in shifts:
-            if shift.member == f"{place.cube}.{place.item.name}" and value is not None:
+            own = shift.member == f"{place.cube}.{place.item.name}"
+            if own and value is not None and not self.world.cube[place.cube].calendar:
                 moved = move_time(show_time(value, self.timezone), shift.amount, shift.unit)
                 value = None if moved is None else Wall.fromisoformat(moved.isoformat())
         return value
@@ -466,8 +507,17 @@ class Facts:
         if row[cube.name] is not None and key in found:
             return found[key]
         assert not isinstance(item.sql, Case)
-        nothing = {(name, measure.name): None for name, measure in measures_below(self.world, item)}
+        nothing = dict.fromkeys(self._computed_from(item))
         return calculate_value(self.world, item.sql, nothing)
+
+    def _computed_from(self, item: Dimension | Measure) -> Iterator[Name]:
+        """Yield the measures of rows and stages that a member is computed from."""
+        for cube, measure in measures_below(self.world, item):
+            staged = measure.window or measure.stage or isinstance(measure.sql, Switch)
+            if staged or not measures_below(self.world, measure):
+                yield cube, measure.name
+            else:
+                yield from self._computed_from(measure)
 
     def _prepare_sub_queries(
         self, frame: Frame, cube: str, item: Dimension | Measure | Segment

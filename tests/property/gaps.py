@@ -38,6 +38,7 @@ def find_gaps(frame: Frame, groups: Sequence[Key]) -> list[Key]:
     place = min(timed, key=lambda index: length_of(frame.keys[index]))
     known = [cell for group in groups if isinstance(cell := group[place], datetime)]
     finest = frame.keys[place]
+    refuse_calendar(timed_keys=[frame.keys[index] for index in timed])
     found: list[Key] = []
     limits = _limits(frame, finest, known)
     start = None if limits is None else cut_by(limits[0], finest)
@@ -53,6 +54,18 @@ def find_gaps(frame: Frame, groups: Sequence[Key]) -> list[Key]:
                 raise TooLarge
         start = next_period(start, finest)
     return found
+
+
+def refuse_calendar(timed_keys: Sequence[Grouping]) -> None:
+    """Pass over periods that are rows of a calendar: what is between its rows is not said.
+
+    Raises:
+        TooLarge: there are such.
+    """
+    for key in timed_keys:
+        custom = find_custom(key.granularity or "", dimension_of(key.place).granularities)
+        if custom is not None and custom.sql is not None:
+            raise TooLarge
 
 
 def _limits(

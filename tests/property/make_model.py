@@ -17,6 +17,7 @@ from tests.property.expressions import (
     Member,
     call,
 )
+from tests.property.make_calendar import with_calendar
 from tests.property.make_kinds import with_kinds
 from tests.property.make_policies import with_policies
 from tests.property.make_roles import with_named_join
@@ -91,6 +92,8 @@ def make_world(random: Random) -> World:
 
 def _complete(random: Random, world: World) -> World:
     """Return the world with policies, named joins and views, now and then."""
+    if random.random() < 0.25:
+        world = with_calendar(random, world)
     if random.random() < 0.45:
         world = with_policies(random, world)
     if random.random() < 0.25:

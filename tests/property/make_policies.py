@@ -20,7 +20,10 @@ _SIGNS: Final = ("gt", "gte", "lt", "lte")
 
 def with_policies(random: Random, world: World) -> World:
     """Return the world with some of its cubes guarded."""
-    cubes = tuple(_guard(random, cube) if random.random() < 0.5 else cube for cube in world.cubes)
+    cubes = tuple(
+        _guard(random, cube) if random.random() < 0.5 and not cube.calendar else cube
+        for cube in world.cubes
+    )
     return dataclasses.replace(world, cubes=cubes)
 
 

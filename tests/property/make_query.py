@@ -92,6 +92,10 @@ def _make(random: Random, world: World, pool: Pool) -> Asked:
         cut = tuple(Timed(item.member, random.choice(LONG)) for item in asked.times)
         asked = dataclasses.replace(asked, filters=(), segments=(), times=cut)
     asked = _with_masked(random, world, pool, asked)
+    days = [name for name in timed if world.cube[pool[name].cube].calendar]
+    by_calendar = bool(days) and random.random() < 0.4
+    if by_calendar:
+        asked = dataclasses.replace(asked, times=(_make_time(random, days[0], LONG),))
     found = _with_order(random, _suit_stages(random, pool, asked))
     found = dataclasses.replace(
         found,
@@ -101,7 +105,12 @@ def _make(random: Random, world: World, pool: Pool) -> Asked:
     )
     if found.limit is None and not found.offset and random.random() < 0.12:
         found = dataclasses.replace(found, pages=random.choice((1, 2, 3)))
-    if found.measures and found.times and not ungrouped and random.random() < 0.25:
+    if (
+        found.measures
+        and found.times
+        and not ungrouped
+        and random.random() < (0.6 if by_calendar else 0.25)
+    ):
         return with_compared(random, world, found)
     return found
 

@@ -16,7 +16,11 @@ def with_named_join(random: Random, world: World) -> World:
         (own, base)
         for own in world.cubes
         for base in world.cubes
-        if own.key and base.key and _is_tree(world, own.name, base.name)
+        if own.key
+        and base.key
+        and not own.calendar
+        and not base.calendar
+        and _is_tree(world, own.name, base.name)
     ]
     pairs = [(own, base) for own, base in pairs if len(own.key) == 1 or len(base.key) == 1]
     if not pairs:

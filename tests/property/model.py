@@ -47,13 +47,27 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Granularity:
-    """Periods of `amount` units: from `origin` on, or by the calendar and `offset` later."""
+    """Periods of `amount` units: from `origin` on, or by the calendar and `offset` later.
+
+    With `sql`, each row of a calendar says where its period begins.
+    """
 
     name: str
     amount: int
     unit: str
     origin: date | None = None
     offset: tuple[int, str] | None = None
+    sql: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Which day of a calendar stands for another: the column that says it, for one shift."""
+
+    amount: int
+    unit: str
+    prior: bool
+    column: Expression
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +94,7 @@ class Dimension:
     propagates: bool = False
     granularities: tuple[Granularity, ...] = ()
     values: tuple[str, ...] = ()
+    moved: tuple[Moved, ...] = ()
     mask: Expression = NOTHING
 
 
@@ -200,6 +215,7 @@ class Cube:
     segments: tuple[Segment, ...] = ()
     joins: tuple[Join, ...] = ()
     policies: tuple[Policy, ...] = ()
+    calendar: bool = False
 
     @property
     def hides(self) -> bool:

@@ -53,6 +53,8 @@ def _table(table: Table) -> str:
 
 def _cube(cube: Cube) -> dict[str, Any]:
     found: dict[str, Any] = {"name": cube.name}
+    if cube.calendar:
+        found["calendar"] = True
     if cube.where is None:
         found["sql_table"] = cube.table
     else:
@@ -113,14 +115,25 @@ def _dimension(item: Dimension, own: str) -> dict[str, Any]:
         found |= {"primary_key": True, "public": True}
     if item.sub_query:
         found["sub_query"] = True
+    if item.moved:
+        found["time_shift"] = [
+            {
+                "interval": f"{moved.amount} {moved.unit}",
+                "type": "prior" if moved.prior else "next",
+                "sql": write_sql(moved.column, own),
+            }
+            for moved in item.moved
+        ]
     if item.granularities:
-        found["granularities"] = [_granularity(custom) for custom in item.granularities]
+        found["granularities"] = [_granularity(custom, own) for custom in item.granularities]
     if item.propagates:
         found["propagate_filters_to_sub_query"] = True
     return found
 
 
-def _granularity(item: Granularity) -> dict[str, Any]:
+def _granularity(item: Granularity, own: str) -> dict[str, Any]:
+    if item.sql is not None:
+        return {"name": item.name, "sql": write_sql(item.sql, own)}
     found: dict[str, Any] = {"name": item.name, "interval": f"{item.amount} {item.unit}"}
     if item.origin is not None:
         found["origin"] = item.origin.isoformat()

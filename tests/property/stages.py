@@ -8,7 +8,7 @@ from datetime import datetime
 
 from tests.property.facts import Evaluate, Facts, Key, count_once
 from tests.property.frames import Frame, Grouping, Shift, drop
-from tests.property.gaps import cut_by, length_of, next_period
+from tests.property.gaps import cut_by, length_of, next_period, refuse_calendar
 from tests.property.members import (
     Name,
     aggregate_measure,
@@ -191,13 +191,14 @@ class Stages:
         }
         if len(members) > 1:
             raise Refused("unsupported")
+        refuse_calendar(timed)
         finest = min(timed, key=length_of)
         others = tuple(key for key in frame.keys if key.granularity is None)
         bare = Grouping(finest.name, finest.place)
         base = dataclasses.replace(frame, keys=(*others, bare), ranges=())
         tree, known = self.facts.leaf_tree(base, leaf, [])
         self.facts.prepare(base, known, [leaf])
-        self.facts.check(leaf, tree)
+        self.facts.check(leaf, tree, known.shifts)
         self.facts.check_switches(leaf, known)
         every = self.facts.rows(tree, leaf.cube, known, [leaf])
         rows = [row for row in every if self.facts.passes(known, row)]

@@ -17,9 +17,17 @@ from tests.property.ask import NOW
 Rows = list[tuple[Any, ...]]
 
 
-def ask(folder: Path, model: str, seed: str, groups: tuple[str, ...] = (), **query: Any) -> Rows:
-    """Return the rows, times as texts."""
-    layer = open_layer(Path(mkdtemp(dir=folder)), model, seed)
+def ask(
+    folder: Path,
+    model: str,
+    seed: str,
+    groups: tuple[str, ...] = (),
+    *,
+    eager: bool = False,
+    **query: Any,
+) -> Rows:
+    """Return the rows, times as texts. `eager`: planned as if the tables were large."""
+    layer = open_layer(Path(mkdtemp(dir=folder)), model, seed, eager=eager)
     try:
         result = layer.load(parse_json(query), SecurityContext("ann", groups), now=NOW)
     finally:
@@ -228,3 +236,36 @@ def test_a_masked_measure_cannot_be_found_out_by_ordering(tmp_path: Path) -> Non
     }
     found = ask(tmp_path, MASKED.replace("MASK", "-1"), PEOPLE, ("some",), **query)
     assert found == [("Oslo",), ("Rome",)]
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_the_periods_of_a_calendar_stand_beside_its_days(tmp_path: Path, *, eager: bool) -> None:
+    """Case 750371: on large tables the period was read where only the day was left."""
+    model = """
+    cubes:
+      - name: sales
+        sql_table: gold.sales
+        joins: [{name: days, relationship: many_to_one, sql: "{CUBE}.day = {days.day}"}]
+        dimensions: [{name: id, type: number, sql: id, primary_key: true}]
+        measures: [{name: count, type: count}]
+      - name: days
+        sql_table: gold.days
+        calendar: true
+        dimensions:
+          - name: day
+            type: time
+            sql: "{CUBE}.day"
+            primary_key: true
+            public: true
+            granularities: [{name: fiscal, sql: "{CUBE}.fiscal"}]
+    """
+    seed = """
+    CREATE TABLE gold.days AS SELECT * FROM (VALUES
+        (DATE '2024-01-01', DATE '2023-12-27'), (DATE '2024-01-02', DATE '2023-12-27')) t(day, fiscal);
+    CREATE TABLE gold.sales AS SELECT * FROM (VALUES
+        (1, DATE '2024-01-01'), (2, DATE '2024-01-01'), (3, DATE '2024-01-02')) t(id, day);
+    """
+    times = [{"dimension": "days.day", "granularity": "fiscal"}]
+    query = {"measures": ["sales.count"], "dimensions": ["days.day"], "timeDimensions": times}
+    found = ask(tmp_path, model, seed, (), eager=eager, **query)
+    assert set(found) == {("2024-01-01", "2023-12-27", 2), ("2024-01-02", "2023-12-27", 1)}
