@@ -11,23 +11,20 @@ import pytest
 from semantic.errors import UnsafeAggregationError
 from semantic.query.context import SecurityContext
 from semantic.query.from_json import parse_json
+from semantic.service import SemanticLayer
 from tests.golden.queries.layer import open_layer
 from tests.property.ask import NOW
 
 Rows = list[tuple[Any, ...]]
 
 
-def ask(
-    folder: Path,
-    model: str,
-    seed: str,
-    groups: tuple[str, ...] = (),
-    *,
-    eager: bool = False,
-    **query: Any,
-) -> Rows:
-    """Return the rows, times as texts. `eager`: planned as if the tables were large."""
-    layer = open_layer(Path(mkdtemp(dir=folder)), model, seed, eager=eager)
+def ask(folder: Path, model: str, seed: str, groups: tuple[str, ...] = (), **query: Any) -> Rows:
+    """Return the rows, times as texts."""
+    return ask_layer(open_layer(Path(mkdtemp(dir=folder)), model, seed), groups, query)
+
+
+def ask_layer(layer: SemanticLayer, groups: tuple[str, ...], query: dict[str, Any]) -> Rows:
+    """Return the rows, times as texts, and close the layer."""
     try:
         result = layer.load(parse_json(query), SecurityContext("ann", groups), now=NOW)
     finally:
@@ -267,5 +264,5 @@ def test_the_periods_of_a_calendar_stand_beside_its_days(tmp_path: Path, *, eage
     """
     times = [{"dimension": "days.day", "granularity": "fiscal"}]
     query = {"measures": ["sales.count"], "dimensions": ["days.day"], "timeDimensions": times}
-    found = ask(tmp_path, model, seed, (), eager=eager, **query)
+    found = ask_layer(open_layer(tmp_path, model, seed, eager=eager), (), query)
     assert set(found) == {("2024-01-01", "2023-12-27", 2), ("2024-01-02", "2023-12-27", 1)}
