@@ -22,8 +22,8 @@ from typing import Any, Self
 import pyarrow as pa
 
 from semantic.catalog.catalog import Catalog
-from semantic.engine.result import AnswerState, Result
-from semantic.errors import UnsupportedError
+from semantic.client import frames
+from semantic.engine.result import AnswerState, Result, ResultColumn
 from semantic.query.context import SecurityContext
 from semantic.query.from_json import parse_json
 from semantic.query.query import Query
@@ -62,35 +62,29 @@ class Answer:
 
     def to_pandas(self) -> Any:
         """Return a pandas data frame, with Arrow's types, so that no number is rounded."""
-        table = self.to_arrow()
-        try:
-            import pandas as pd  # noqa: PLC0415 -- not needed to serve
-        except ImportError as missing:
-            raise _not_installed("pandas") from missing
-        return table.to_pandas(types_mapper=pd.ArrowDtype)
+        return frames.to_pandas(self.to_arrow())
 
     def to_polars(self) -> Any:
         """Return a polars data frame."""
-        table = self.to_arrow()
-        try:
-            import polars as pl  # noqa: PLC0415
-        except ImportError as missing:
-            raise _not_installed("polars") from missing
-        return pl.from_arrow(table)
+        return frames.to_polars(self.to_arrow())
 
     def to_ibis(self) -> Any:
         """Return an Ibis table of the rows, to compose with any further expression."""
-        table = self.to_arrow()
-        try:
-            import ibis  # noqa: PLC0415
-        except ImportError as missing:
-            raise _not_installed("ibis") from missing
-        return ibis.memtable(table)
+        return frames.to_ibis(self.to_arrow())
+
+    @property
+    def total(self) -> int | None:
+        """How many rows there are without limit and offset, where `total` was asked."""
+        return self.run().total
+
+    def meta(self) -> dict[str, dict[str, Any]]:
+        """Return what each column means: member, title, type, format …, in Cube's words."""
+        return {column.name: _describe(column) for column in self.run().columns}
 
     def sql(self) -> tuple[str, tuple[Any, ...]]:
         """Return the SQL that answers the query, and the values bound to it."""
         compiled = self._layer.compile(self._query, self._context, now=datetime.now(UTC))
-        return compiled.sql, compiled.values  # noqa: PD011 -- no data frame
+        return compiled.sql, compiled.values
 
     def explain(self) -> dict[str, Any]:
         """Return the plan as a tree, the joins and why, and the SQL."""
@@ -160,7 +154,15 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _not_installed(package: str) -> UnsupportedError:
-    return UnsupportedError(
-        f"{package} is not installed", suggestion="install `ducat[client]`, or use to_arrow()"
-    )
+def _describe(column: ResultColumn) -> dict[str, Any]:
+    described = {
+        "member": column.member,
+        "kind": column.kind,
+        "title": column.title,
+        "shortTitle": column.short_title,
+        "type": column.type,
+        "description": column.description,
+        "format": column.format,
+        "currency": column.currency,
+    }
+    return {name: value for name, value in described.items() if value}

@@ -143,6 +143,9 @@ class Settings(BaseSettings):
     postgres_idle_seconds: float = Field(
         3600.0, gt=0, description="time after which an idle connection of the wire is closed"
     )
+    token: SecretStr | None = Field(
+        None, description="token that the Python client (`connect` with an address) presents"
+    )
     alert_urls: SecretStr = Field(
         SecretStr(""), description="apprise addresses that alerts go to, separated by spaces"
     )

@@ -66,9 +66,10 @@ def _add_cube_routes(router: APIRouter, face: RestFace) -> None:
         form = raw.pop("format", "rest")
         if form == "sql":
             return await _explain_sql(raw, face, context)
-        if form != "rest":
-            raise QuerySyntaxError(f'"format" is rest or sql, not {str(form)[:100]!r}')
-        return _ready(await face.sql(read_fields(raw), context))
+        if form not in ("rest", "arrow"):
+            raise QuerySyntaxError(f'"format" is rest, arrow or sql, not {str(form)[:100]!r}')
+        # Arrow's answers have no limit but their own, so their SQL is another.
+        return _ready(await face.sql(read_fields(raw, unlimited=form == "arrow"), context))
 
     @router.api_route(f"{BASE}/dry-run", methods=["GET", "POST"], summary="Check a query")
     async def dry_run(request: Request) -> Response:
