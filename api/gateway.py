@@ -23,6 +23,7 @@ from api.changes import Changes
 from api.errors import face_of, present
 from api.metrics import Metrics
 from api.offload import Offload
+from api.peers import Peers
 from api.query_log import FaceName, QueryLog, QueryRecord, find_actor, name_filters, name_members
 from api.telemetry import UNTRACED, Tracing
 from semantic.engine.result import Result
@@ -61,6 +62,7 @@ class Gateway:
         *,
         secret: str | None,
         tracing: Tracing = UNTRACED,
+        peers: Peers | None = None,
     ) -> None:
         """Wire one server; `secret` stands in for a missing `DUCAT_JWT_SECRET`.
 
@@ -70,6 +72,8 @@ class Gateway:
         self.layer = layer
         self.settings = settings
         self.tracing = tracing
+        self.peers = peers
+        self.is_stopping = False
         self.authenticator = Authenticator.of(settings, secret)
         self.offload = Offload(settings.query_concurrency, settings.query_timeout_seconds)
         self.callers = Callers(settings.caller_concurrency, settings.caller_rate)

@@ -14,6 +14,10 @@ from api.gateway import Gateway
 from semantic.errors import DucatError
 
 HEALTHY: Final = b'{"health":"HEALTH"}'
+OUTDATED: Final = (
+    b'{"health":"HEALTH","model":"the changed model is refused; the one before serves"}'
+)
+STOPPING: Final = b'{"health":"DOWN","code":"too_busy","error":"the server is stopping"}'
 UNAVAILABLE: Final = 503
 
 
@@ -26,13 +30,17 @@ def build_health(gateway: Gateway) -> dict[str, ASGIApp]:
 
     async def ready(scope: Scope, receive: Receive, send: Send) -> None:
         await _check_method(scope, receive)
+        if gateway.is_stopping:
+            await send_bytes(send, STOPPING, status=UNAVAILABLE)
+            return
         try:
             await asyncio.to_thread(gateway.layer.state)
         except DucatError as reason:
             down = {"health": "DOWN", "code": reason.code, "error": reason.message}
             await send_bytes(send, orjson.dumps(down), status=UNAVAILABLE)
             return
-        await send_bytes(send, HEALTHY)
+        is_current = gateway.metrics.has_current_model
+        await send_bytes(send, HEALTHY if is_current else OUTDATED)
 
     return {"/livez": live, "/readyz": ready}
 

@@ -63,8 +63,13 @@ class Metrics:
             "1 when the model in service is the one in the files, 0 when those are refused.",
             registry=self.registry,
         )
-        self.model_is_current.set(1)
+        self.set_model(is_current=True)
         self.registry.register(_Freshness(read_state))
+
+    def set_model(self, *, is_current: bool) -> None:
+        """Say whether the model in service is the one in the files."""
+        self.has_current_model = is_current
+        self.model_is_current.set(int(is_current))
 
     def render(self) -> bytes:
         """Return the page that Prometheus scrapes."""

@@ -59,15 +59,15 @@ class ModelWatcher:
             self._layer.reload()
         except DucatError as refused:
             self._metrics.reload_failures.inc()
-            self._metrics.model_is_current.set(0)
+            self._metrics.set_model(is_current=False)
             log.error("the changed model is refused; the one before stays", reason=refused.message)  # noqa: TRY400
         except Exception:
             # The outermost boundary of a thread: a defect here must not end the watching.
             self._metrics.reload_failures.inc()
-            self._metrics.model_is_current.set(0)
+            self._metrics.set_model(is_current=False)
             log.exception("the changed model cannot be loaded; the one before stays")
         else:
-            self._metrics.model_is_current.set(1)
+            self._metrics.set_model(is_current=True)
             log.info("the changed model is in service", version=self._layer.catalog.version)
 
 

@@ -9,7 +9,7 @@ import socket
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
@@ -18,6 +18,10 @@ from semantic.errors import SettingsError
 from semantic.project import Project
 from semantic.settings import Settings, read_settings
 
+if TYPE_CHECKING:
+    from api.peers import Seat
+
+MOST_WORKERS: Final = 64
 PATIENCE_SECONDS: Final = 3  # for queries to finish by themselves
 GRACE_SECONDS: Final = 4  # for connections to close
 BACKLOG: Final = 2048
@@ -28,8 +32,13 @@ BACKLOG: Final = 2048
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="Port (default: DUCAT_PORT, else 4000; 0: any)."
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, MOST_WORKERS),
+    help="Processes behind the port (default: DUCAT_WORKERS, else 1).",
+)
 @click.pass_obj
-def serve(root: Path | None, host: str | None, port: int | None) -> None:
+def serve(root: Path | None, host: str | None, port: int | None, workers: int | None) -> int | None:
     """Serve the metrics over REST, GraphQL and SQL until SIGTERM or Ctrl-C."""
     settings = read_settings(root)
     project = Project.open(settings.project)
@@ -37,7 +46,32 @@ def serve(root: Path | None, host: str | None, port: int | None) -> None:
     listener = listen(
         settings.host if host is None else host, settings.port if port is None else port
     )
+    count = settings.workers if workers is None else workers
+    if count > 1:
+        return _run_workers(settings, project, listener, secret, count)
     run_server(settings, project, listener, secret)
+    return None
+
+
+def _run_workers(
+    settings: Settings, project: Project, listener: socket.socket, secret: str | None, count: int
+) -> int:
+    """Serve with several processes until a signal, and return the exit code."""
+    from api.workers import Supervisor, divide  # noqa: PLC0415  (for those who want several)
+
+    postgres = None
+    if settings.postgres_port is not None:
+        from api.postgres.start import announce  # noqa: PLC0415
+
+        postgres = listen(settings.postgres_host, settings.postgres_port)
+        announce(settings.postgres_host, postgres.getsockname()[1])
+    _announce(listener)
+
+    def work(seat: Seat) -> None:
+        own = divide(settings, count, seat.number)
+        run_server(own, project, listener, secret, seat)
+
+    return Supervisor(count, work, postgres, settings.drain_seconds).run()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -68,27 +102,59 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def run_server(
-    settings: Settings, project: Project, listener: socket.socket, secret: str | None
+    settings: Settings,
+    project: Project,
+    listener: socket.socket,
+    secret: str | None,
+    seat: Seat | None = None,
 ) -> None:
-    """Serve on the socket until a signal, then finish what runs and return."""
+    """Serve on the socket until a signal, then finish what runs and return.
+
+    With a `seat` this process is one of several workers.
+    """
+    import structlog  # noqa: PLC0415
     import uvicorn  # noqa: PLC0415  (heavy, and the command line must be light)
 
     from api.app import build_app  # noqa: PLC0415
     from api.asgi import LARGEST_BODY  # noqa: PLC0415
     from api.gateway import Gateway  # noqa: PLC0415
     from api.logs import configure_logs  # noqa: PLC0415
+    from api.peers import Peers  # noqa: PLC0415
     from api.telemetry import open_tracing  # noqa: PLC0415
     from semantic.service import SemanticLayer  # noqa: PLC0415
 
     tracing = open_tracing()
     configure_logs(settings, tracing)
+    if seat is not None:
+        structlog.contextvars.bind_contextvars(worker=seat.number)
     layer = SemanticLayer.of(settings)
     try:
-        gateway = Gateway(layer, settings, secret=secret, tracing=tracing)
+        peers = None if seat is None else Peers(seat)
+        gateway = Gateway(layer, settings, secret=secret, tracing=tracing, peers=peers)
         app = build_app(gateway, project)
 
         class Server(uvicorn.Server):
             """Uvicorn's server, which tells queries to end before it cuts their callers off."""
+
+            def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+                """Say that no more should come, and leave after the time to drain."""
+                gateway.is_stopping = True
+                if self.should_exit or sig == signal.SIGINT or not settings.drain_seconds:
+                    super().handle_exit(sig, frame)
+                    return
+                self._captured_signals.append(sig)
+                asyncio.get_running_loop().call_later(settings.drain_seconds, self.leave)
+
+            def leave(self) -> None:
+                """Begin to end."""
+                self.should_exit = True
+
+            async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+                """Listen, and tell the supervisor."""
+                await super().startup(sockets)
+                if peers is not None:
+                    peers.start(self.leave)
+                    peers.say_ready()
 
             async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
                 asyncio.get_running_loop().call_later(PATIENCE_SECONDS, gateway.offload.stop)
@@ -105,8 +171,9 @@ def run_server(
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _leave)
-        _announce(listener)
-        Server(config).run(sockets=[listener])
+        if seat is None:
+            _announce(listener)
+        Server(config).run(sockets=[listener] if seat is None else [listener, seat.own])
     finally:
         layer.close()
         listener.close()

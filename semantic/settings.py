@@ -37,6 +37,13 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="address that `ducat serve` listens on")
     port: int = Field(4000, ge=0, le=65535, description="port of `ducat serve`; 0 takes a free one")
+    workers: int = Field(1, ge=1, le=64, description="processes of `ducat serve` behind one port")
+    drain_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=600,
+        description="after SIGTERM, how long `/readyz` says DOWN while requests are still taken",
+    )
     jwt_secret: SecretStr | None = Field(
         None, description="shared secret of the tokens (HS256), at least 32 characters"
     )

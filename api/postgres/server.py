@@ -44,6 +44,7 @@ HANDSHAKE_SECONDS: Final = 10.0
 MESSAGE_SECONDS: Final = 60.0
 MOST_STRANGERS: Final = 500
 BACKLOG: Final = 512
+MOST_PROCESSES: Final = 0xFFFFFE  # the bits above name the worker
 _HIGH: Final = LARGEST + 64 * 1024
 _FLUSH: Final = 64 * 1024
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -77,6 +78,7 @@ class PostgresServer:
         self._strangers: dict[Wire, None] = {}
         self._friends: dict[int, Wire] = {}
         self._next = 0
+        self._first = 0
 
     @property
     def port(self) -> int:
@@ -91,7 +93,14 @@ class PostgresServer:
         Raises:
             OSError: the address cannot be had.
         """
-        settings = self.gateway.settings
+        settings, peers = self.gateway.settings, self.gateway.peers
+        if peers is not None and peers.seat.postgres is not None:
+            peers.on_cancel(self._cancel)
+            self._first = peers.first_process
+            self._server = await asyncio.get_running_loop().create_server(
+                lambda: Wire(self), sock=peers.seat.postgres, backlog=BACKLOG
+            )
+            return
         self._server = await asyncio.get_running_loop().create_server(
             lambda: Wire(self),
             settings.postgres_host,
@@ -130,11 +139,11 @@ class PostgresServer:
         if len(self._friends) >= self.gateway.settings.postgres_connections:
             raise SqlError("sorry, too many clients already", sqlstate="53300")
         self._strangers.pop(connection, None)
-        self._next = self._next % 0x7FFFFFFE + 1
-        while self._next in self._friends:
-            self._next = self._next % 0x7FFFFFFE + 1
-        self._friends[self._next] = connection
-        return self._next
+        self._next = self._next % MOST_PROCESSES + 1
+        while self._first + self._next in self._friends:
+            self._next = self._next % MOST_PROCESSES + 1
+        self._friends[self._first + self._next] = connection
+        return self._first + self._next
 
     def forget(self, connection: Wire) -> None:
         """Count a connection no more."""
@@ -144,8 +153,13 @@ class PostgresServer:
 
     def cancel(self, request: CancelRequest) -> None:
         """Stop what a connection runs, if the key is its own; nobody is told which."""
-        found = self._friends.get(request.process)
-        if found is not None and secrets.compare_digest(found.key, request.key):
+        if self.gateway.peers is not None:
+            self.gateway.peers.pass_cancel(request.process, request.key)
+        self._cancel(request.process, request.key)
+
+    def _cancel(self, process: int, key: bytes) -> None:
+        found = self._friends.get(process)
+        if found is not None and secrets.compare_digest(found.key, key):
             found.cancel()
 
 

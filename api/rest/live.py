@@ -123,7 +123,10 @@ class LiveConnection:
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1000))
         text = message.get("text")
-        return text if isinstance(text, str) else bytes(message.get("bytes") or b"").decode()
+        if isinstance(text, str):
+            return text
+        # Bytes that are no text become one that is no JSON: the message is refused as such.
+        return bytes(message.get("bytes") or b"").decode(errors="replace")
 
     async def _take(self, text: str) -> None:
         """Begin what a message asks; what is wrong with it is answered."""
@@ -244,7 +247,7 @@ class LiveConnection:
             await self.socket.send_text(text)
 
     async def _close(self) -> None:
-        with suppress(RuntimeError):  # the client was faster
+        with suppress(RuntimeError, WebSocketDisconnect):  # the client was faster
             await self.socket.close()
 
 

@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from api.asgi import read_body, send_bytes, wait_gone
 from api.gateway import Asker
+from api.handing import hand_on, send_handed
 from api.rest.arrow import ArrowDoor, read_accept
 from api.rest.face import RestFace
 from api.rest.request import read_request
@@ -33,10 +34,19 @@ class LoadApp:
         asked = scope["query_string"]
         request = read_request(scope["method"], asked, body)
         asker = Asker(context, "rest", scope["ducat.request_id"])
-        answer = await self._face.waiting.answer(
-            (identify(context), body or asked),
+        key = (identify(context), body or asked)
+        waiting, peers = self._face.waiting, self._face.gateway.peers
+        if peers is not None and key not in waiting:
+            handed = await hand_on(peers, key, scope, body, receive)
+            if handed is not None:
+                await send_handed(send, handed)
+                return
+        answer = await waiting.answer(
+            key,
             partial(self._face.load, request, asker),
             patience=self._patience,
             gone=wait_gone(receive),
         )
+        if answer is None and peers is not None:
+            peers.hold(key)
         await send_bytes(send, CONTINUE_WAIT if answer is None else answer)

@@ -17,6 +17,7 @@ from fastapi.responses import StreamingResponse
 from api.asgi import wait_gone
 from api.errors import shorten
 from api.gateway import Asker, Gateway
+from api.handing import hand_on, render_metrics
 from api.query_log import QueryRecord, find_actor, name_filters, name_members
 from api.rest.cube_sql import (
     CubeSqlRequest,
@@ -100,13 +101,20 @@ def _add_cube_sql_routes(router: APIRouter, face: RestFace) -> None:
         body = await request.body()
         asked = read_cube_sql(body)
         asker = Asker(context, "sql", request.scope["ducat.request_id"])
+        key, peers = (identify(context), body), gateway.peers
+        if key not in running:
+            handed = await hand_on(peers, key, request.scope, body, request.receive)
+            if handed is not None:
+                return Response(handed.body, handed.status, media_type="application/json")
         answer = await running.answer(
-            (identify(context), body),
+            key,
             partial(_select, asked, asker, gateway),
             patience=gateway.settings.continue_wait_seconds if asked.polls else None,
             gone=wait_gone(request.receive),
         )
         if answer is None:
+            if peers is not None:
+                peers.hold(key)
             return _ready(CONTINUE_WAIT)
         # The first line is made before the status is sent: what can fail has failed by then.
         lines = encode_lines(*answer)
@@ -221,8 +229,8 @@ def _add_sql_routes(router: APIRouter, gateway: Gateway) -> None:
 
 def _add_metrics_route(router: APIRouter, gateway: Gateway) -> None:
     @router.get("/metrics", summary="Metrics in Prometheus' text format")
-    async def metrics() -> Response:
-        page = await asyncio.to_thread(gateway.metrics.render)
+    async def metrics(request: Request) -> Response:
+        page = await render_metrics(gateway, request.scope)
         return Response(page, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

@@ -84,6 +84,10 @@ class Waiting(Generic[T]):
                 with suppress(asyncio.CancelledError):
                     await watch
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Whether the query of this key runs or is kept here."""
+        return key in self._queries
+
     def __len__(self) -> int:
         """Return how many queries run or are kept for a caller to fetch."""
         return len(self._queries)
