@@ -19,6 +19,7 @@ from api.lazy import LazyApp
 from api.reload import ModelWatcher
 from api.rest.face import RestFace
 from api.rest.load import LoadApp
+from api.rest.ready import ReadyAnswers
 from semantic.project import Project
 from semantic.service import SemanticLayer
 from semantic.settings import Settings
@@ -77,7 +78,8 @@ def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
                 await cast("Closeable", agents.made).close()
             await asyncio.to_thread(gateway.close)
 
-    load = LoadApp(RestFace(gateway))
+    ready = ReadyAnswers(gateway)
+    load = LoadApp(RestFace(gateway), ready)
     hot: dict[str, ASGIApp] = {f"{BASE}/load": load, f"{BASE}/subscribe": load, "/mcp": agents}
     guard = gateway.authenticator
     app: ASGIApp = Front(
@@ -87,6 +89,7 @@ def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
         lifespan,
         guard.prepare if guard.key_set is not None else None,
         gateway.tracing,
+        (f"{BASE}/load", ready),
     )
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
     if not origins:

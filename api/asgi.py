@@ -7,12 +7,12 @@ a framework's route costs several times what the planner does for a small query.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
 import structlog
@@ -38,6 +38,14 @@ CLIENT_LEFT: Final = 499
 log = structlog.stdlib.get_logger("ducat.api")
 
 
+class Shortcut(Protocol):
+    """What may answer a request at once."""
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
+        """Answer, and return None; or return the `receive` to go on with."""
+        ...
+
+
 class Front:
     """Routes a request to its handler, and answers for whatever that one raises."""
 
@@ -49,9 +57,14 @@ class Front:
         lifespan: Callable[[], AbstractAsyncContextManager[None]],
         prepare: Callable[[Mapping[str, str]], Awaitable[None]] | None = None,
         tracing: Tracing = UNTRACED,
+        ready: tuple[str, Shortcut] | None = None,
     ) -> None:
-        """Take the handlers; `prepare` is awaited with the headers of each request before them."""
+        """Take the handlers; `prepare` is awaited with the headers of each request before them.
+
+        `ready` is a path, and what may answer it before anything else.
+        """
         self._hot = hot
+        self._ready_path, self._ready = ready if ready is not None else ("", None)
         self._rest = rest
         self._metrics = metrics
         self._lifespan = lifespan
@@ -67,9 +80,14 @@ class Front:
             with self._tracing.connection(read_headers(scope)):
                 await self._rest(scope, receive, send)
             return
+        if scope["path"] == self._ready_path and self._ready is not None:
+            going_on = await self._ready.answer(scope, receive, send)
+            if going_on is None:
+                return
+            receive = going_on
         headers = read_headers(scope)
         given = headers.get("x-request-id", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = given if REQUEST_ID.fullmatch(given) else make_request_id()
         scope["ducat.request_id"] = request_id
         scope["ducat.headers"] = headers
         with self._tracing.request(scope["method"], scope["path"], headers, request_id) as span:
@@ -128,6 +146,11 @@ class Front:
             await send({"type": f"lifespan.{kind}.failed", "message": str(failure)})
             raise
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def make_request_id() -> str:
+    """Return an id for a request that came without one."""
+    return os.urandom(16).hex()
 
 
 def read_headers(scope: Scope) -> dict[str, str]:

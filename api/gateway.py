@@ -163,14 +163,19 @@ class Gateway:
         self.offload.close()
         self.query_log.close()
 
-    def finish(self, record: QueryRecord) -> None:
-        """Count, write and log a query that has ended. Called once for each."""
+    def finish(self, record: QueryRecord, *, quiet: bool = False) -> None:
+        """Count, write and log a query that has ended. Called once for each.
+
+        A `quiet` one, which took no work, is logged for those who debug; the query log has it.
+        """
         self.metrics.queries.labels(record.face, record.code).inc()
         self.metrics.query_seconds.labels(record.face).observe(record.seconds)
         try:
             self.query_log.write(record)
         except OSError as full:
             log.warning("the query log cannot be written", reason=str(full))
+        if quiet and self.settings.log_level != "debug":
+            return
         log.info(
             "query",
             request_id=record.request_id,

@@ -43,7 +43,7 @@ class Metrics:
         )
         self.cached = Counter(
             "ducat_answers",
-            "Answers by where they came from: miss, hit, shared, off.",
+            "Answers by where they came from: miss, hit, shared, ready (bytes of before), off.",
             ("cache",),
             registry=self.registry,
         )

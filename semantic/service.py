@@ -7,8 +7,8 @@ catalog is one immutable value; a reload replaces the reference, and requests th
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Hashable, Iterable
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -251,6 +251,23 @@ class SemanticLayer:
                 return "kept in memory"
             case False:
                 return "not kept yet"
+
+    def stamp(self) -> Hashable | None:
+        """Return what changes with the model, the tables in service and their checks; cheap.
+
+        None where that cannot be known.
+        """
+        data = self._engine.stamp()
+        return None if data is None else (self._model.whole.version, data)
+
+    def is_timeless(
+        self, query: Query, context: SecurityContext, now: datetime, later: timedelta
+    ) -> bool:
+        """Whether the query asks the same `later` than `now`, when plans are kept."""
+        plans = self._plans
+        one = plans.compile(query, context, now)
+        other = plans.compile(query, context, now + later)
+        return (one.sql, one.values) == (other.sql, other.values)
 
     @property
     def cache_bytes(self) -> int:

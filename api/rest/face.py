@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
@@ -33,8 +34,13 @@ class RestFace:
         self.gateway = gateway
         self.waiting: Waiting[bytes] = Waiting()
 
-    async def load(self, request: LoadRequest, asker: Asker) -> bytes:
-        """Return the answer to `load`.
+    async def load(
+        self,
+        request: LoadRequest,
+        asker: Asker,
+        note: Callable[[Result], None] | None = None,
+    ) -> bytes:
+        """Return the answer to `load`; of one query the result is told to `note`, too.
 
         Raises:
             QuerySyntaxError: several queries, from a client that expects one answer.
@@ -46,10 +52,16 @@ class RestFace:
         now = datetime.now(UTC)
         if request.asked.kind != "regularQuery":
             return await self._load_all(request, asker, model, now)
+
+        def encode(result: Result) -> bytes:
+            if note is not None:
+                note(result)
+            return encode_load(result, request, model, now=now)
+
         return await self.gateway.load(
             request.query,
             asker,
-            lambda result: encode_load(result, request, model, now=now),
+            encode,
             now=now,
             renew=request.cache_mode == "no-cache",
         )

@@ -11,15 +11,18 @@ from api.gateway import Asker
 from api.handing import hand_on, send_handed
 from api.rest.arrow import ArrowDoor, read_accept
 from api.rest.face import RestFace
+from api.rest.ready import Question, ReadyAnswers
 from api.rest.request import read_request
 from api.rest.waiting import CONTINUE_WAIT, identify
+from semantic.engine.result import Result
 
 
 class LoadApp:
     """Answers GET and POST; anything else is refused."""
 
-    def __init__(self, face: RestFace) -> None:
+    def __init__(self, face: RestFace, ready: ReadyAnswers) -> None:
         self._face = face
+        self._ready = ready
         self._arrow = ArrowDoor(face.gateway)
         self._patience = face.gateway.settings.continue_wait_seconds
 
@@ -34,6 +37,8 @@ class LoadApp:
         asked = scope["query_string"]
         request = read_request(scope["method"], asked, body)
         asker = Asker(context, "rest", scope["ducat.request_id"])
+        results: list[Result] = []
+        stamp = self._face.gateway.layer.stamp()
         key = (identify(context), body or asked)
         waiting, peers = self._face.waiting, self._face.gateway.peers
         if peers is not None and key not in waiting:
@@ -43,10 +48,13 @@ class LoadApp:
                 return
         answer = await waiting.answer(
             key,
-            partial(self._face.load, request, asker),
+            partial(self._face.load, request, asker, results.append),
             patience=self._patience,
             gone=wait_gone(receive),
         )
         if answer is None and peers is not None:
             peers.hold(key)
         await send_bytes(send, CONTINUE_WAIT if answer is None else answer)
+        if answer is not None and len(results) == 1 and request.cache_mode != "no-cache":
+            question = Question(request.query, asker, stamp)
+            self._ready.keep(scope, body, question, results[0], answer)

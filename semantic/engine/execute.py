@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Hashable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,14 +16,14 @@ from semantic.engine.deadline import Watchdog
 from semantic.engine.failed import explain_failure
 from semantic.engine.reading import Clock, check_dates, narrow, open_reading, read_count
 from semantic.engine.result import AnswerState, Result, ResultColumn
-from semantic.engine.served import ServedDatabase
+from semantic.engine.served import ServedDatabase, look
 from semantic.engine.state import describe
 from semantic.engine.stopped import cut, was_cancelled
 from semantic.engine.stream import ResultStream
 from semantic.errors import SnapshotError, SourceUnavailableError
 from semantic.plan.statistics import UNKNOWN, Statistics
 from semantic.query.bound import BoundQuery
-from semantic.snapshot import read_checks
+from semantic.snapshot import CHECKS, read_checks
 
 
 class Engine:
@@ -31,6 +32,7 @@ class Engine:
     def __init__(self, serving: Path, *, memory_limit: str, timeout_seconds: float) -> None:
         self._serving = serving
         self._timeout = timeout_seconds
+        self._checks = str(serving / CHECKS)
         self._served = ServedDatabase(serving, memory_limit=memory_limit)
         self._watchdog = Watchdog()
 
@@ -127,6 +129,10 @@ class Engine:
     def state(self, tables: tuple[str, ...] | None) -> AnswerState:
         """Return the state of what is in service."""
         return describe(self._served.snapshot(), read_checks(self._serving), tables)
+
+    def stamp(self) -> Hashable:
+        """Return which manifest and which checks there are: two looks at the file system."""
+        return self._served.look(), look(self._checks)
 
     def statistics(self) -> Statistics:
         """Return what is known of the tables in service; nothing while none is."""

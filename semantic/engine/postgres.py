@@ -112,6 +112,10 @@ class PostgresEngine:
         with self._pool.lend(self._timeout):
             return _state(datetime.now(UTC))
 
+    def stamp(self) -> None:
+        """Nothing: its tables change without a word."""
+        return
+
     def statistics(self) -> Statistics:
         """Nothing: its planner knows its tables, and its sums of whole numbers change their type."""
         return UNKNOWN

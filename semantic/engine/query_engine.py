@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Hashable
 from typing import Protocol
 
 from semantic.compile.compiled import CompiledQuery
@@ -68,6 +69,10 @@ class QueryEngine(Protocol):
         Raises:
             SnapshotError, SourceUnavailableError: nothing can be asked.
         """
+        ...
+
+    def stamp(self) -> Hashable | None:
+        """Return what changes when other tables or checks come into service; None: not known."""
         ...
 
     def statistics(self) -> Statistics:

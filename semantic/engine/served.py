@@ -101,6 +101,7 @@ class ServedDatabase:
 
     def __init__(self, serving: Path, *, memory_limit: str) -> None:
         self._serving = serving
+        self._manifest = str(serving / MANIFEST)
         self._memory_limit = memory_limit
         self._spill = tempfile.TemporaryDirectory(prefix="ducat-spill-")
         self._lock = threading.Lock()
@@ -139,6 +140,10 @@ class ServedDatabase:
         with self._lock:
             return self._refresh().snapshot
 
+    def look(self) -> Stamp:
+        """Return what changes when another manifest is put in service."""
+        return look(self._manifest)
+
     def statistics(self) -> Statistics:
         """Return what is known of the tables in service now.
 
@@ -158,13 +163,13 @@ class ServedDatabase:
     def _refresh(self) -> _Instance:
         """Open what the manifest names, when it is not open yet. Needs the lock."""
         if self._current is not None and self._stamp is not None:
-            stamp = (_stamp(self._serving / MANIFEST), self._stamp[1])
+            stamp = (look(self._manifest), self._stamp[1])
             if stamp == self._stamp:
                 return self._current
-        manifest = _stamp(self._serving / MANIFEST)
+        manifest = look(self._manifest)
         snapshot = read_snapshot(self._serving)
         path = self._serving / snapshot.file
-        stamp = (manifest, _stamp(path))
+        stamp = (manifest, look(str(path)))
         if stamp[1] == (0, 0, 0):
             raise SourceUnavailableError(
                 f"the served file {snapshot.file} does not exist",
@@ -185,7 +190,7 @@ class ServedDatabase:
             retired.close()
 
 
-def _stamp(path: Path) -> Stamp:
+def look(path: str) -> Stamp:
     """Return what changes when a file is replaced; zeros when there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 -- once per query, and Path.stat is slower

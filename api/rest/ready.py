@@ -1,0 +1,239 @@
+"""Ready answers to `load`: the bytes that the same request got before, while nothing has changed.
+
+A request that is equal byte for byte, with the same token, gets the same body as long as the same
+model, snapshot and checks are in service. The body of an answer that the cache gave is kept under the
+request; the next one needs no parsing, planning or writing of JSON. It is still counted against its
+caller's limits, in the metrics and in the query log.
+
+What is not kept: answers that depend on the clock ("last week"), to callers whose token ends soon, to
+requests that want tracing, another format, or any header that could matter and is not known here. A
+token is checked anew every five seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from starlette.types import Message, Receive, Scope, Send
+
+from api.asgi import REQUEST_ID, limit_body, make_request_id
+from api.errors import CallerLimitError
+from api.gateway import Asker, Gateway, begin_record
+from api.query_log import QueryRecord
+from api.telemetry import UNTRACED
+from semantic.engine.result import Result
+from semantic.errors import DucatError
+from semantic.query.context import SecurityContext
+from semantic.query.query import Query
+
+_SECONDS: Final = 5.0
+_SHARE: Final = 8  # of the memory for answers
+_LONGEST: Final = 16 * 1024  # bytes of a request
+_LATER: Final = timedelta(days=401, hours=5, minutes=7, seconds=11, microseconds=13)
+_HARMLESS: Final = frozenset({
+    b"host", b"user-agent", b"accept-encoding", b"accept-language", b"connection", b"content-type",
+    b"content-length", b"cache-control", b"pragma", b"referer", b"cookie", b"x-forwarded-for",
+    b"x-forwarded-proto", b"x-real-ip", b"forwarded", b"sec-fetch-mode", b"keep-alive",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as it came: what its answer is kept under."""
+
+    method: str
+    query: bytes
+    body: bytes
+    authorization: bytes
+    user: bytes
+
+
+@dataclass(slots=True)
+class _Ready:
+    """An answer, what it holds for, and what is recorded of it."""
+
+    start: list[tuple[bytes, bytes]]
+    body: Message
+    stamp: Hashable
+    until: float
+    record: QueryRecord
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a request asked, who asked, and the layer's stamp before it was answered."""
+
+    query: Query
+    asker: Asker
+    stamp: Hashable | None
+
+
+class ReadyAnswers:
+    """Keeps bodies by request. For one event loop."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._room = gateway.settings.cache_bytes // _SHARE
+        self._used = 0
+        self._ready: OrderedDict[Asked, _Ready] = OrderedDict()
+        self._is_traced = gateway.tracing is not UNTRACED
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
+        """Answer when the answer is ready: None then, else the `receive` to go on with."""
+        if not self._ready or self._is_traced:
+            return receive
+        found = _read_headers(scope)
+        if found is None:
+            return receive
+        authorization, user, given, length = found
+        started = time.perf_counter()
+        body, method = b"", scope["method"]
+        if method == "POST":
+            try:
+                message = await limit_body(receive, {"content-length": str(length)})()
+            except DucatError as refused:  # too long, or too slow: said where all is said
+                return _fail(refused)
+            body = message.get("body", b"")
+            receive = _replay(message, receive)
+            if message["type"] != "http.request" or message.get("more_body", False):
+                return receive
+        elif length:
+            return receive
+        asked = Asked(method, scope["query_string"], body, authorization, user)
+        ready = self._find(asked)
+        if ready is None:
+            return receive
+        gateway = self._gateway
+        try:
+            with gateway.callers.enter(ready.record.user):
+                pass
+        except CallerLimitError:
+            return receive  # who refuses says it in full
+        request_id = given if REQUEST_ID.fullmatch(given) else make_request_id()
+        headers = [*ready.start, (b"x-request-id", request_id.encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send(ready.body)
+        gateway.metrics.requests.labels(method, "200").inc()
+        gateway.metrics.cached.labels("ready").inc()
+        seconds = time.perf_counter() - started
+        gateway.finish(
+            replace(ready.record, time=datetime.now(UTC), request_id=request_id, seconds=seconds),
+            quiet=True,
+        )
+        return None
+
+    def keep(
+        self, scope: Scope, body: bytes, asked: Question, result: Result, answer: bytes
+    ) -> None:
+        """Keep an answer if it may be kept: one from the cache, and nothing changed meanwhile."""
+        layer, query, asker = self._gateway.layer, asked.query, asked.asker
+        found = _read_headers(scope)
+        size = len(answer) + len(body) + len(scope["query_string"]) + 2_000
+        until = _end(asker.context)
+        if (
+            found is None
+            or asked.stamp is None
+            or self._is_traced
+            or result.cache != "hit"
+            or size > self._room
+            or until <= 0
+            or layer.stamp() != asked.stamp
+            or not layer.is_timeless(query, asker.context, datetime.now(UTC), _LATER)
+        ):
+            return
+        key = Asked(scope["method"], scope["query_string"], body, found[0], found[1])
+        record = replace(
+            begin_record(query, asker),
+            rows=result.table.num_rows,
+            snapshot=result.state.snapshot,
+            size=len(answer),
+        )
+        start = [
+            (b"content-type", b"application/json; charset=utf-8"),
+            (b"content-length", str(len(answer)).encode()),
+            (b"cache-control", b"no-store"),
+        ]
+        message: Message = {"type": "http.response.body", "body": answer}
+        self._drop(key)
+        self._ready[key] = _Ready(
+            start, message, asked.stamp, time.monotonic() + min(_SECONDS, until), record, size
+        )
+        self._used += size
+        while self._used > self._room:
+            self._drop(next(iter(self._ready)))
+
+    def _find(self, asked: Asked) -> _Ready | None:
+        ready = self._ready.get(asked)
+        if ready is None:
+            return None
+        if time.monotonic() > ready.until or self._gateway.layer.stamp() != ready.stamp:
+            self._drop(asked)
+            return None
+        self._ready.move_to_end(asked)
+        return ready
+
+    def _drop(self, asked: Asked) -> None:
+        known = self._ready.pop(asked, None)
+        if known is not None:
+            self._used -= known.size
+
+
+def _read_headers(scope: Scope) -> tuple[bytes, bytes, str, int] | None:
+    """Return token, user, request id and length; None when a header is there that may matter."""
+    authorization = user = given = b""
+    length = b"0"
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            authorization = authorization or value
+        elif name == b"accept":
+            if value != b"*/*" and not value.startswith(b"application/json"):
+                return None
+        elif name == b"content-length":
+            length = value
+        elif name == b"x-request-id":
+            given = given or value
+        elif name == b"x-ducat-user":
+            user = user or value
+        elif name not in _HARMLESS:
+            return None
+    if not length.isdigit() or int(length) > _LONGEST:
+        return None
+    return authorization, user, given.decode("latin-1"), int(length)
+
+
+def _replay(message: Message, receive: Receive) -> Receive:
+    """Return a `receive` that gives a message again that was taken already."""
+    waiting = [message]
+
+    async def replayed() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return replayed
+
+
+def _fail(failure: DucatError) -> Receive:
+    """Return a `receive` that raises."""
+
+    async def failed() -> Message:
+        raise failure
+
+    return failed
+
+
+def _end(context: SecurityContext) -> float:
+    """Return how many seconds the caller's token lasts; without the skew that may be allowed."""
+    expiry = context.claims.get("exp")
+    if expiry is None:
+        return _SECONDS
+    if not isinstance(expiry, int | float):
+        return 0
+    return expiry - time.time()
