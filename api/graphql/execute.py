@@ -29,7 +29,7 @@ from api.graphql.resolve import Call, RowsExecutor, resolve_cube
 from api.graphql.schema import CubeSchema, build_schema
 from api.graphql.static import describe_meta
 from api.members import Model, list_owners
-from api.state import describe_answer, describe_state, format_instant
+from api.state import describe_answer, describe_state, format_instant, list_tables
 from semantic.catalog.catalog import Catalog, Cube, View
 from semantic.errors import DucatError, QuerySyntaxError
 
@@ -163,8 +163,8 @@ def _member_names(owner: Cube | View) -> list[str]:
 
 
 def _freshness(call: Call) -> dict[str, Any]:
-    state = call.gateway.layer.state()
-    return describe_state(state) | {
+    state = call.gateway.layer.state(list_tables(call.visible, call.whole))
+    return describe_state(state, call.whole) | {
         "isLastGood": any(check.state == "failed" for _, check in state.newest_check)
     }
 
@@ -211,7 +211,7 @@ def _write_result(result: ExecutionResult, call: Call, *, repeats: bool) -> Answ
                 min(answer.state.built_at for answer in call.results.values())
             ),
             "ducat": {
-                key: describe_answer(answer)
+                key: describe_answer(answer, call.whole)
                 | ({"total": answer.total} if answer.query.total else {})
                 for key, answer in call.results.items()
             },

@@ -60,7 +60,9 @@ TABLE_FRESHNESS: Final = GraphQLObjectType(
     {
         "name": GraphQLField(TEXT),
         "version": GraphQLField(GraphQLNonNull(FLOAT)),
-        "rows": GraphQLField(GraphQLNonNull(FLOAT)),
+        "rows": GraphQLField(
+            FLOAT, description="Empty where access policies hide rows of the table."
+        ),
         "dataUntil": GraphQLField(GraphQLString, description="The newest event, UTC."),
         "loadedAt": GraphQLField(TEXT, description="When the newest batch arrived, UTC."),
         "quality": GraphQLField(TEXT, description="passed, failed or unknown"),

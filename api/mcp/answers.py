@@ -20,7 +20,7 @@ from api.gateway import Asker, Gateway
 from api.members import Member, Model, find_member, list_members, list_owners
 from api.rest.answer import encode_rows
 from api.rest.snippets import render_expression
-from api.state import describe_answer, describe_state
+from api.state import describe_state
 from semantic.catalog.catalog import Catalog, Cube, Expression, Measure, Segment, View
 from semantic.engine.result import Result
 from semantic.errors import LimitExceededError, UnknownMemberError, suggest
@@ -106,7 +106,7 @@ def describe_definition(model: Model, gateway: Gateway, name: str) -> dict[str, 
         )
     cube = model.whole.cubes[member.definition.cube]
     state = gateway.layer.state(cube.tables or None)
-    return {"definition": describe_member(member), "state": describe_state(state)}
+    return {"definition": describe_member(member), "state": describe_state(state, model.whole)}
 
 
 def describe_member(member: Member) -> dict[str, Any]:
@@ -133,6 +133,21 @@ def describe_member(member: Member) -> dict[str, Any]:
     elif isinstance(defined, Segment):
         described["formula"] = _render(defined.sql)
     return {key: value for key, value in described.items() if value not in (None, [], False)}
+
+
+def without_sql(answer: Any) -> Any:
+    """Return an answer without SQL, the model's and the query's: not every caller may see it."""
+    match answer:
+        case dict():
+            kept = ((key, value) for key, value in answer.items() if key not in _OF_SQL)
+            return {key: without_sql(value) for key, value in kept}
+        case list():
+            return [without_sql(item) for item in answer]
+        case _:
+            return answer
+
+
+_OF_SQL: Final = frozenset({"sql", "formula", "only_rows_where"})
 
 
 def read_query(document: object) -> Query:
@@ -197,8 +212,8 @@ async def run_query(
         "truncated": more or result.truncated,
         "timezone": query.timezone,
         "definitions": _definitions(model, query),
-        "state": describe_state(result.state),
-        "seconds": describe_answer(result)["seconds"],
+        "state": describe_state(result.state, model.whole),
+        "seconds": round(result.seconds, 6),
     }
     if query.total:
         answer["total_rows"] = result.total

@@ -36,8 +36,10 @@ from api.mcp.answers import (
     list_cubes,
     run_query,
     visible_model,
+    without_sql,
 )
 from api.mcp.tools import INSTRUCTIONS, TOOLS
+from api.scopes import may_see_sql
 from semantic.errors import DucatError, QuerySyntaxError
 
 ASKER: Final = "ducat.asker"
@@ -111,6 +113,8 @@ def build_server(gateway: Gateway, find_asker: Callable[[Any], Asker]) -> Server
             answer = await _answer(
                 gateway, asker, parameters.name, dict(parameters.arguments or {})
             )
+            if not may_see_sql(gateway.settings, asker.context):
+                answer = without_sql(answer)
         except DucatError as refused:
             return _write(error_body(present(refused), asker.request_id), is_error=True)
         except Exception as failure:

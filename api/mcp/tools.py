@@ -121,7 +121,7 @@ TOOLS: Final = (
     _tool(
         "check_query",
         "Check a query",
-        "Say whether a query can be answered, how it is understood, and its SQL; run nothing.",
+        "Say whether a query can be answered, how it is understood, and its SQL if you may see it; run nothing.",
         query=QUERY,
     ),
     _tool(

@@ -131,7 +131,7 @@ def encode_result(
     }
     if result.query.total:
         body["total"] = result.total
-    body["ducat"] = describe_answer(result)
+    body["ducat"] = describe_answer(result, model.whole)
     body["data"] = orjson.Fragment(encode_rows(result, form, pivot))
     return orjson.dumps(body)
 

@@ -300,7 +300,7 @@ def describe(
         "dbType": head.engine,
         "segments": annotation["segments"],
         "truncated": head.truncated,
-        "ducat": describe_answer(head),
+        "ducat": describe_answer(head, model.whole),
         "requestId": request_id,
     }
     if head.query.total:

@@ -214,7 +214,7 @@ def _add_sql_routes(router: APIRouter, gateway: Gateway) -> None:
                 timezone=timezone,
                 cancelled=cancelled,
             )
-            answer = encode_answer(*found)
+            answer = encode_answer(*found, gateway.layer.catalog)
             return answer, replace(describe_question(asked, *found), size=len(answer))
 
         answer = await gateway.run(work, asked, asker)

@@ -24,6 +24,7 @@ from api.encode import (
 )
 from api.members import Member, list_members
 from api.state import describe_state
+from semantic.catalog.catalog import Catalog
 from semantic.engine.result import Result
 from semantic.errors import EngineError, InternalError, LimitExceededError
 from semantic.query.context import SecurityContext
@@ -57,7 +58,7 @@ def select(
     return asked, layer.load(asked.query, context, now=now, cancelled=cancelled)
 
 
-def encode_answer(asked: SqlQuery, result: Result) -> bytes:
+def encode_answer(asked: SqlQuery, result: Result, whole: Catalog) -> bytes:
     """Return the body of the answer to a SELECT: columns with types, rows and the tables' state.
 
     The rows are all that the statement asks: more than the server may return is an error.
@@ -77,7 +78,7 @@ def encode_answer(asked: SqlQuery, result: Result) -> bytes:
             "columns": columns,
             "rows": orjson.Fragment(rows),
             "truncated": False,
-            "state": describe_state(result.state),
+            "state": describe_state(result.state, whole),
         }
     )
 

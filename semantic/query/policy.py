@@ -182,8 +182,6 @@ class PolicySight:
         return Restriction(tuple(rows), within, tuple(apart), masks)
 
     def _sees_owner(self, owner: Cube | View) -> bool:
-        if not owner.policies:
-            return True
         known = self._owners.get(owner.name)
         if known is None:
             items: Iterable[CubeMember | ViewMember] = (
@@ -193,7 +191,10 @@ class PolicySight:
                     owner.dimensions.values(), owner.measures.values(), owner.segments.values()
                 )
             )
-            known = self._owners[owner.name] = any(self.sees(owner, item) for item in items)
+            shown = [item for item in items if PUBLIC.sees(owner, item)]
+            is_bare = not shown and not owner.policies  # nobody sees more of it
+            known = is_bare or any(self.sees(owner, item) for item in shown)
+            self._owners[owner.name] = known
         return known
 
     def _grants(self, owner: Cube | View, item: CubeMember | Hierarchy | ViewMember) -> bool:

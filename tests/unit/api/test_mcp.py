@@ -15,7 +15,7 @@ from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult
 
-from tests.unit.api.conftest import DUCAT, SECRET, Server, Site
+from tests.unit.api.conftest import DUCAT, SECRET, Server, Site, run_server
 
 
 def over_http(server: Server, ask: Callable[[ClientSession], Awaitable[Any]]) -> Any:
@@ -175,3 +175,19 @@ def test_the_command_speaks_over_a_pipe_as_the_user_that_it_is_given(site: Site)
     ((count,),) = site.ask("SELECT count(*) FROM gold.fct_sale")
     assert answer.structured_content is not None
     assert answer.structured_content["rows"] == [[str(count)]]
+
+
+def test_an_agent_that_may_not_see_sql_gets_none(
+    site: Site, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("without_sql")
+    with run_server(site, folder, DUCAT_SQL_GROUPS="nobody") as server:
+        checked = answer_of(server, "check_query", query={"measures": ["sales.amount"]})
+        assert checked["valid"] is True
+        described = answer_of(server, "describe_cube", name="sales")
+        assert {"sql", "formula", "only_rows_where"}.isdisjoint(
+            key
+            for item in (checked, *described["measures"], *described["segments"])
+            for key in item
+        )
+        assert "fct_sale" not in str(checked["definitions"])

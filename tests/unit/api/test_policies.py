@@ -180,3 +180,21 @@ def test_drill_members_are_those_that_the_caller_may_see(guarded: Server) -> Non
 def test_an_extended_meta_lists_no_cube_that_is_not_there(guarded: Server) -> None:
     meta = guarded.client.get("/cubejs-api/v1/meta?extended", headers=headers("others")).json()
     assert "guarded" not in {cube["name"] for cube in meta["cubes"]}
+
+
+def test_a_view_of_which_nothing_is_seen_is_not_there(guarded: Server) -> None:
+    token = headers("others")
+    meta = guarded.client.get("/cubejs-api/v1/meta", headers=token).json()["cubes"]
+    assert "guarded_sales" not in {cube["name"] for cube in meta}
+    refused = load(guarded, {"measures": ["guarded_sales.count"]}, "others").json()
+    assert refused["error"].startswith("Cube 'guarded_sales' not found")
+
+
+def test_how_many_rows_a_guarded_table_has_is_not_told(guarded: Server) -> None:
+    (table,) = load(guarded, COUNT, "readers").json()["ducat"]["tables"]
+    assert (table["name"], table["rows"]) == ("fct_sale", None)
+    body = {"query": "{ freshness { tables { name rows } } }"}
+    for groups, names in ((("readers",), {"fct_sale", "dim_shop"}), ((), {"fct_sale", "dim_shop"})):
+        answer = guarded.client.post("/graphql", json=body, headers=headers(*groups)).json()
+        rows = {table["name"]: table["rows"] for table in answer["data"]["freshness"]["tables"]}
+        assert rows == dict.fromkeys(names) | {"dim_shop": 3}
