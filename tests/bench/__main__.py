@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from semantic.catalog.load import ModelLoader
+from tests.bench.doors import measure_doors
 from tests.bench.execution import measure_execution
 from tests.bench.loading import SIZES, measure_size, write_model
 from tests.bench.planning import measure_known_shapes, measure_planning
@@ -47,6 +48,7 @@ PARTS: Final[Mapping[str, Callable[[], Section]]] = {
     "planning": measure_planning,
     "known_shapes": measure_known_shapes,
     "loading": measure_loading,
+    "doors": measure_doors,
 }
 
 
