@@ -204,6 +204,8 @@ def _calculate(name: str, values: Sequence[Any]) -> Value:
 def aggregate(function: Function, values: Sequence[Value]) -> Value:
     """Return an aggregate of the values, of which nulls do not count."""
     found: list[Any] = [value for value in values if value is not None]
+    if any(isinstance(value, float) for value in found):  # exact numbers and others, as SQL does
+        found = [float(value) for value in found]
     match function:
         case "count":
             return len(found)
