@@ -268,8 +268,10 @@ def _copy(statement: Statement) -> Command:
 
 
 def _copied(source: str) -> str:
-    if source.startswith("("):
-        return source
+    if source.startswith("(") and source.endswith(")"):
+        # Without them it is the query itself, whose columns have the types that it is described
+        # with; as a sub-select it would be computed with, and its sums be numeric.
+        return source[1:-1].strip()
     name, bracket, columns = source.partition("(")
     # Parsed again like any other text, never run as it is.
     return f"SELECT {columns.rstrip(') ') if bracket else '*'} FROM {name}"  # noqa: S608

@@ -22,6 +22,10 @@ MODULES: Final = (
     "tests.clients.cube_core",
     "tests.clients.cube_live",
     "tests.clients.cube_react",
+    "tests.clients.python_clients",
+    "tests.clients.agents",
+    "tests.clients.wire",
+    "tests.clients.jdbc",
 )
 
 

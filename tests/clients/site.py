@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[2]
 DUCAT = Path(sys.executable).parent / "ducat"
 SECRET = "0123456789abcdef0123456789abcdef"
 FIRST, LAST = date(2013, 1, 1), date(2013, 2, 28)
+WIRE = re.compile(r"Postgres clients connect to 127\.0\.0\.1:(\d+)")
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 
 
@@ -43,6 +44,13 @@ class Site:
         """Answer hand-written SQL on the served tables."""
         with duckdb.connect(str(self.database), read_only=True) as connection:
             return connection.execute(text).fetchall()
+
+    @property
+    def wire_port(self) -> int:
+        """The port of the Postgres wire, where it was asked for (`DUCAT_POSTGRES_PORT="0"`)."""
+        found = WIRE.search((self.home / "server.log").read_text())
+        assert found is not None, "the Postgres wire is not open"
+        return int(found[1])
 
     def publish_without_february(self) -> None:
         """Put tables in service in which the flights of February are gone."""

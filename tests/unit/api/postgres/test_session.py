@@ -11,6 +11,8 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from api.postgres.commands import read_command
+from api.postgres.query.parse import split_statements
 from tests.unit.api.conftest import wait_until
 from tests.unit.api.postgres.conftest import WireServer
 
@@ -161,6 +163,13 @@ def test_copy_writes_text_csv_and_binary(db: Connection) -> None:
     assert copy("WITH (FORMAT csv, HEADER)") == b"sale_id,is_online\n0,\n1,f\n"
     assert copy("(FORMAT binary)").startswith(b"PGCOPY\n\xff\r\n\x00")
     assert db.execute("SELECT 1").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("text", ["(SELECT 1)", "( SELECT (1) )", "(SELECT 1 WHERE (true))"])
+def test_copy_answers_the_query_itself(text: str) -> None:
+    """As a sub-select its sums would be numeric: not what drivers are told when they describe it."""
+    [statement] = split_statements(f"COPY {text} TO STDOUT (FORMAT binary)")
+    assert read_command(statement).text == text[1:-1].strip()
 
 
 def test_explain_shows_the_plan(db: Connection) -> None:
