@@ -25,8 +25,9 @@ $(UV): requirements/uv.txt
 .venv/.ready: $(UV) requirements/dev.txt pyproject.toml
 	@echo "make: installing Ducat into .venv"
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
-	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q semantic api flows quality dashboards/*.py deploy/demo
 	@touch $@
 
 .venv-superset/.ready: $(UV) requirements/superset.txt $(shell find dashboards/plugin -name '*.py' -o -name 'pyproject.toml')

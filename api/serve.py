@@ -7,8 +7,10 @@ import errno
 import signal
 import socket
 import sys
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
@@ -112,6 +114,7 @@ def run_server(
 
     With a `seat` this process is one of several workers.
     """
+    sys.meta_path.insert(0, _WithoutPandas())
     import structlog  # noqa: PLC0415
     import uvicorn  # noqa: PLC0415  (heavy, and the command line must be light)
 
@@ -178,6 +181,22 @@ def run_server(
         layer.close()
         listener.close()
         tracing.close()
+
+
+class _WithoutPandas(MetaPathFinder):
+    """Says that there is no pandas.
+
+    Arrow imports it when it first makes an array, only to know its types, and that alone costs a
+    server that has no use for it a third of a second and 40 MB.
+    """
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> None:
+        """Refuse pandas; leave all else to the others."""
+        del path, target
+        if fullname == "pandas":
+            raise ModuleNotFoundError("the server does without pandas", name=fullname)
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:

@@ -93,7 +93,9 @@ views:
 
 def answer(layer: SemanticLayer, text: str) -> Any:
     now = datetime(2024, 6, 1, tzinfo=UTC)
-    return orjson.loads(encode_answer(*select(layer, text, SecurityContext(), now=now), layer.catalog))
+    return orjson.loads(
+        encode_answer(*select(layer, text, SecurityContext(), now=now), layer.catalog)
+    )
 
 
 @pytest.mark.parametrize("limit", ["", " LIMIT 50001", " LIMIT 1000000"])
