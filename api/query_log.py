@@ -6,11 +6,11 @@ The file is rotated by size; the newest is the one without a number.
 
 from __future__ import annotations
 
-import logging
+import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -53,15 +53,16 @@ class QueryLog:
     path: Path
     largest: int = LARGEST_FILE
     kept: int = FILES_KEPT
-    _handler: RotatingFileHandler | None = field(default=None, init=False)
+    _file: int | None = field(default=None, init=False)  # a descriptor, opened to append
+    _size: int = field(default=0, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def write(self, record: QueryRecord) -> None:
-        """Append one line."""
-        if self._handler is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._handler = RotatingFileHandler(
-                self.path, maxBytes=self.largest, backupCount=self.kept, encoding="utf-8"
-            )
+        """Append one line, by one call: no line is torn, and none waits in memory.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         line = orjson.dumps(
             {
                 "time": format_instant(record.time),
@@ -76,15 +77,40 @@ class QueryLog:
                 "seconds": round(record.seconds, 6),
                 "snapshot": record.snapshot,
                 "code": record.code,
-            }
-        ).decode()
-        self._handler.handle(logging.LogRecord("query", logging.INFO, "", 0, line, None, None))
+            },
+            option=orjson.OPT_APPEND_NEWLINE,
+        )
+        with self._lock:
+            if self._file is None or self._size + len(line) > self.largest:
+                self._file = self._open(len(line))
+            self._size += os.write(self._file, line)
 
     def close(self) -> None:
         """Close the file."""
-        if self._handler is not None:
-            self._handler.close()
-            self._handler = None
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _open(self, more: int) -> int:
+        """Open the file; a full one becomes number 1, number 1 number 2, and the last is left out."""
+        self._close()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.exists() and self.path.stat().st_size + more > self.largest:
+            for number in range(self.kept - 1, 0, -1):
+                older = self._numbered(number)
+                if older.exists():
+                    older.replace(self._numbered(number + 1))
+            self.path.replace(self._numbered(1))
+        file = os.open(self.path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o640)
+        self._size = os.fstat(file).st_size
+        return file
+
+    def _numbered(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{number}")
 
 
 def name_members(query: Query) -> tuple[str, ...]:
