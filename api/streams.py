@@ -18,7 +18,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Generic, Self, TypeVar
 
-from api.gateway import Asker, Gateway, begin_record, fail_record
+from api.gateway import Asker, Gateway, begin_record, describe_span, fail_record
 from api.offload import Place
 from api.query_log import QueryRecord
 from semantic.engine.stream import ResultStream
@@ -139,7 +139,11 @@ class Flow(Generic[T]):
             )
             return flow._stream.use(flow._look(begin))
 
-        flow.first = await flow._run(work)
+        with gateway.tracing.query(asker.face, asker.request_id) as span:
+            try:
+                flow.first = await flow._run(work)
+            finally:
+                describe_span(span, flow._record)
         return flow
 
     async def step(self, work: Callable[[ResultStream], U]) -> U:
@@ -171,7 +175,8 @@ class Flow(Generic[T]):
         self._place.cancelled.set()
         self._stream.close_soon()
         self._held.close()
-        self._gateway.finish(replace(record, seconds=time.perf_counter() - self._started))
+        self._record = replace(record, seconds=time.perf_counter() - self._started)
+        self._gateway.finish(self._record)
 
     def _look(self, begin: Callable[[ResultStream], T]) -> Callable[[ResultStream], T]:
         def look(stream: ResultStream) -> T:

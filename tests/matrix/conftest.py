@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.matrix.doors.agents import Agents
+from tests.matrix.doors.arrow import Arrow
 from tests.matrix.doors.door import Door, Kinds
 from tests.matrix.doors.graphql import GraphQL
 from tests.matrix.doors.local import Local
@@ -59,6 +60,7 @@ def all_doors(doors: Doors, matrix_site: Site, kinds: Kinds) -> Iterator[dict[st
         Wire(doors, kinds, "text"),
         Wire(doors, kinds, "binary"),
         Agents(doors.server, kinds),
+        Arrow(doors.server, kinds),
     ]
     with ExitStack() as stack:
         for door in made:
