@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,8 +12,9 @@ import httpx
 import pyarrow as pa
 import pytest
 
+from api.rest import arrow
 from api.rest.arrow import ArrowForm, read_accept
-from semantic.errors import QuerySyntaxError
+from semantic.errors import QueryCancelledError, QuerySyntaxError
 from tests.unit.api.conftest import Server
 from tests.unit.api.test_server import read_log
 
@@ -108,6 +110,16 @@ def test_an_answer_is_whole_and_a_limit_may_be_any(server: Server) -> None:
     assert json.loads(table.schema.metadata[b"query"])["limit"] is None
     assert read(ask(server, {**query, "limit": 60_000})).num_rows == 400
     assert ask(server, {**query, "limit": 60_000}, "application/json").status_code == 400
+
+
+def test_whoever_takes_nothing_of_an_answer_loses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrow, "STALLED_SECONDS", 0.05)
+
+    async def send(_: object) -> None:
+        await asyncio.Event().wait()  # as a server's `send` does while its buffer is full
+
+    with pytest.raises(QueryCancelledError, match="took nothing"):
+        asyncio.run(arrow._send_chunk(send, b"x", more=True))
 
 
 @pytest.mark.parametrize("codec", ["zstd", "lz4"])
