@@ -16,10 +16,10 @@ from api.encode import warm_up
 from api.gateway import Gateway
 from api.health import build_health
 from api.lazy import LazyApp
+from api.ready import ReadyAnswers
 from api.reload import ModelWatcher
 from api.rest.face import RestFace
 from api.rest.load import LoadApp
-from api.rest.ready import ReadyAnswers
 from semantic.project import Project
 from semantic.service import SemanticLayer
 from semantic.settings import Settings
@@ -89,7 +89,7 @@ def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
         lifespan,
         guard.prepare if guard.key_set is not None else None,
         gateway.tracing,
-        (f"{BASE}/load", ready),
+        ready,
     )
     origins = [origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()]
     if not origins:

@@ -39,7 +39,9 @@ log = structlog.stdlib.get_logger("ducat.api")
 
 
 class Shortcut(Protocol):
-    """What may answer a request at once."""
+    """What may answer requests to some paths at once."""
+
+    paths: frozenset[str]
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
         """Answer, and return None; or return the `receive` to go on with."""
@@ -57,14 +59,14 @@ class Front:
         lifespan: Callable[[], AbstractAsyncContextManager[None]],
         prepare: Callable[[Mapping[str, str]], Awaitable[None]] | None = None,
         tracing: Tracing = UNTRACED,
-        ready: tuple[str, Shortcut] | None = None,
+        ready: Shortcut | None = None,
     ) -> None:
         """Take the handlers; `prepare` is awaited with the headers of each request before them.
 
-        `ready` is a path, and what may answer it before anything else.
+        `ready` may answer a request before anything else; handlers find it in the scope.
         """
         self._hot = hot
-        self._ready_path, self._ready = ready if ready is not None else ("", None)
+        self._ready = ready
         self._rest = rest
         self._metrics = metrics
         self._lifespan = lifespan
@@ -80,7 +82,8 @@ class Front:
             with self._tracing.connection(read_headers(scope)):
                 await self._rest(scope, receive, send)
             return
-        if scope["path"] == self._ready_path and self._ready is not None:
+        scope["ducat.ready"] = self._ready
+        if self._ready is not None and scope["path"] in self._ready.paths:
             going_on = await self._ready.answer(scope, receive, send)
             if going_on is None:
                 return

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response, WebSocket
 from api.asgi import wait_gone
 from api.gateway import Asker, Gateway
 from api.graphql.documents import GraphQLRequest, read_body, read_parameters
-from api.graphql.execute import GraphQLFace
+from api.graphql.execute import OK, GraphQLFace
 from api.graphql.live import LiveSchema, LiveView
 from api.graphql.page import read_page
 
@@ -25,13 +25,7 @@ def build_routes(gateway: Gateway) -> APIRouter:
     origins = [item.strip() for item in gateway.settings.cors_origins.split(",")]
     view = LiveView(gateway, LiveSchema(gateway, face), tuple(item for item in origins if item))
 
-    async def answer(request: Request, read: Callable[[], GraphQLRequest]) -> Response:
-        # Who asks comes first: a stranger learns nothing, not even what is wrong with the request.
-        context = gateway.authenticator.authenticate(request.scope["ducat.headers"])
-        gone = partial(wait_gone, request.receive)
-        asker = Asker(context, "graphql", request.scope["ducat.request_id"], gone)
-        status, body = await face.answer(read(), asker)
-        return Response(body, status, media_type="application/json")
+    answer = partial(_answer, gateway, face)
 
     async def post(request: Request) -> Response:
         body = await request.body()
@@ -67,3 +61,18 @@ def build_routes(gateway: Gateway) -> APIRouter:
     for name, (kind, content) in page.assets.items():
         add_asset(name, kind, content)
     return router
+
+
+async def _answer(
+    gateway: Gateway, face: GraphQLFace, request: Request, read: Callable[[], GraphQLRequest]
+) -> Response:
+    # Who asks comes first: a stranger learns nothing, not even what is wrong with the request.
+    context = gateway.authenticator.authenticate(request.scope["ducat.headers"])
+    gone = partial(wait_gone, request.receive)
+    asker = Asker(context, "graphql", request.scope["ducat.request_id"], gone)
+    stamp = gateway.layer.stamp()
+    status, body, results = await face.answer(read(), asker)
+    ready = request.scope.get("ducat.ready")
+    if status == OK and ready is not None:
+        ready.keep(request.scope, await request.body(), asker, stamp, results, body)
+    return Response(body, status, media_type="application/json")

@@ -9,9 +9,9 @@ from starlette.types import Receive, Scope, Send
 from api.asgi import read_body, send_bytes, wait_gone
 from api.gateway import Asker
 from api.handing import hand_on, send_handed
+from api.ready import ReadyAnswers
 from api.rest.arrow import ArrowDoor, read_accept
 from api.rest.face import RestFace
-from api.rest.ready import Question, ReadyAnswers
 from api.rest.request import read_request
 from api.rest.waiting import CONTINUE_WAIT, identify
 from semantic.engine.result import Result
@@ -56,5 +56,4 @@ class LoadApp:
             peers.hold(key)
         await send_bytes(send, CONTINUE_WAIT if answer is None else answer)
         if answer is not None and len(results) == 1 and request.cache_mode != "no-cache":
-            question = Question(request.query, asker, stamp)
-            self._ready.keep(scope, body, question, results[0], answer)
+            self._ready.keep(scope, body, asker, stamp, results, answer)

@@ -89,6 +89,18 @@ def test_posts_are_ready_too_and_have_ids_of_their_own(own: Server) -> None:
     assert all(line["members"] == ["sales.is_online", "sales.count"] for line in lines)
 
 
+def test_graphql_is_ready_too(own: Server) -> None:
+    before = count(own)
+    text = "query Q($n: Int) { cube(limit: $n) { sales { count is_online } } }"
+    answers = [own.graphql(text, n=2) for _ in range(4)]
+    assert count(own) - before == 2
+    assert all(answer["data"] == answers[0]["data"] for answer in answers)
+    assert own.graphql(text, n=1)["data"] != answers[0]["data"]
+    for _ in range(3):
+        assert "errors" in own.graphql("{ cube { sales { nothing } } }")
+    assert count(own) - before == 2
+
+
 def test_callers_never_share(own: Server) -> None:
     tokens = {
         group: make_token(SECRET, user=group, groups=(group,)) for group in ("analysts", "web")

@@ -1,4 +1,4 @@
-"""Ready answers to `load`: the bytes that the same request got before, while nothing has changed.
+"""Ready answers of `load` and GraphQL: the bytes of before, while nothing has changed.
 
 A request that is equal byte for byte, with the same token, gets the same body as long as the same
 model, snapshot and checks are in service. The body of an answer that the cache gave is kept under the
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -29,7 +29,6 @@ from api.telemetry import UNTRACED
 from semantic.engine.result import Result
 from semantic.errors import DucatError
 from semantic.query.context import SecurityContext
-from semantic.query.query import Query
 
 _SECONDS: Final = 5.0
 _SHARE: Final = 8  # of the memory for answers
@@ -46,6 +45,7 @@ _HARMLESS: Final = frozenset({
 class Asked:
     """A request as it came: what its answer is kept under."""
 
+    path: str
     method: str
     query: bytes
     body: bytes
@@ -61,21 +61,15 @@ class _Ready:
     body: Message
     stamp: Hashable
     until: float
-    record: QueryRecord
+    user: str
+    records: tuple[QueryRecord, ...]
     size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a request asked, who asked, and the layer's stamp before it was answered."""
-
-    query: Query
-    asker: Asker
-    stamp: Hashable | None
 
 
 class ReadyAnswers:
     """Keeps bodies by request. For one event loop."""
+
+    paths = frozenset({"/cubejs-api/v1/load", "/graphql", "/cubejs-api/graphql"})
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -113,15 +107,11 @@ class ReadyAnswers:
                 return receive
         elif length or method != "GET":
             return receive
-        asked = Asked(method, scope["query_string"], body, authorization, user)
+        asked = Asked(scope["path"], method, scope["query_string"], body, authorization, user)
         ready = self._find(asked)
         if ready is None:
             return receive
-        gateway = self._gateway
-        try:
-            with gateway.callers.enter(ready.record.user):
-                pass
-        except CallerLimitError:
+        if not self._may_ask(ready):
             return receive  # who refuses says it in full
         request_id = given if REQUEST_ID.fullmatch(given) else make_request_id()
         headers = [*ready.start, (b"x-request-id", request_id.encode())]
@@ -129,38 +119,51 @@ class ReadyAnswers:
         await send(ready.body)
         self._counted[method].inc()
         self._came_ready.inc()
-        seconds = time.perf_counter() - started
-        gateway.finish(
-            replace(ready.record, time=datetime.now(UTC), request_id=request_id, seconds=seconds),
-            quiet=True,
-        )
+        self._record(ready, request_id, time.perf_counter() - started)
         return None
 
     def keep(
-        self, scope: Scope, body: bytes, asked: Question, result: Result, answer: bytes
+        self,
+        scope: Scope,
+        body: bytes,
+        asker: Asker,
+        stamp: Hashable | None,
+        results: Sequence[Result],
+        answer: bytes,
     ) -> None:
-        """Keep an answer if it may be kept: one from the cache, and nothing changed meanwhile."""
-        layer, query, asker = self._gateway.layer, asked.query, asked.asker
+        """Keep an answer if it may be kept: all of it from the cache, and nothing changed meanwhile.
+
+        `stamp` is the layer's from before the request was answered.
+        """
+        layer = self._gateway.layer
         found = _read_headers(scope)
         size = len(answer) + len(body) + len(scope["query_string"]) + 2_000
         until = _end(asker.context)
         if (
             found is None
-            or asked.stamp is None
+            or stamp is None
+            or not results
             or self._is_traced
-            or result.cache != "hit"
+            or any(result.cache != "hit" for result in results)
             or size > self._room
             or until <= 0
-            or layer.stamp() != asked.stamp
-            or not layer.is_timeless(query, asker.context, datetime.now(UTC), _LATER)
+            or layer.stamp() != stamp
+            or not all(
+                layer.is_timeless(result.query, asker.context, datetime.now(UTC), _LATER)
+                for result in results
+            )
         ):
             return
-        key = Asked(scope["method"], scope["query_string"], body, found[0], found[1])
-        record = replace(
-            begin_record(query, asker),
-            rows=result.table.num_rows,
-            snapshot=result.state.snapshot,
-            size=len(answer),
+        method, path = scope["method"], scope["path"]
+        key = Asked(path, method, scope["query_string"], body, found[0], found[1])
+        records = tuple(
+            replace(
+                begin_record(result.query, asker),
+                rows=result.table.num_rows,
+                snapshot=result.state.snapshot,
+                size=len(answer) if asker.face == "rest" else None,
+            )
+            for result in results
         )
         start = [
             (b"content-type", b"application/json; charset=utf-8"),
@@ -169,12 +172,27 @@ class ReadyAnswers:
         ]
         message: Message = {"type": "http.response.body", "body": answer}
         self._drop(key)
-        self._ready[key] = _Ready(
-            start, message, asked.stamp, time.monotonic() + min(_SECONDS, until), record, size
-        )
+        ends = time.monotonic() + min(_SECONDS, until)
+        self._ready[key] = _Ready(start, message, stamp, ends, asker.context.user, records, size)
         self._used += size
         while self._used > self._room:
             self._drop(next(iter(self._ready)))
+
+    def _may_ask(self, ready: _Ready) -> bool:
+        """Count the queries of an answer against their caller; whether that may have them."""
+        try:
+            for _ in ready.records:
+                with self._gateway.callers.enter(ready.user):
+                    pass
+        except CallerLimitError:
+            return False
+        return True
+
+    def _record(self, ready: _Ready, request_id: str, seconds: float) -> None:
+        now = datetime.now(UTC)
+        for record in ready.records:
+            ended = replace(record, time=now, request_id=request_id, seconds=seconds)
+            self._gateway.finish(ended, quiet=True)
 
     def _find(self, asked: Asked) -> _Ready | None:
         ready = self._ready.get(asked)
