@@ -123,6 +123,12 @@ class ServedDatabase:
         try:
             connection = connection or instance.connect()
             yield Session(connection, instance.snapshot, instance.statistics)
+        except Exception as failed:
+            if _is_fatal(failed):
+                with self._lock:
+                    if instance is self._current:
+                        self._current = self._stamp = None  # the next query opens the file anew
+            raise
         finally:
             with self._lock:
                 instance.users -= 1
@@ -188,6 +194,15 @@ class ServedDatabase:
         retired, self._current = self._current, None
         if retired is not None and not retired.users:
             retired.close()
+
+
+def _is_fatal(failed: BaseException | None) -> bool:
+    """Whether DuckDB failed in itself: after that, its instance answers nothing any more."""
+    while failed is not None:
+        if isinstance(failed, duckdb.FatalException | duckdb.InternalException):
+            return True
+        failed = failed.__cause__
+    return False
 
 
 def look(path: str) -> Stamp:
