@@ -121,6 +121,7 @@ def run_server(
     from api.app import build_app  # noqa: PLC0415
     from api.asgi import LARGEST_BODY  # noqa: PLC0415
     from api.gateway import Gateway  # noqa: PLC0415
+    from api.guard import SECURITY_HEADERS, GuardedProtocol  # noqa: PLC0415
     from api.logs import configure_logs  # noqa: PLC0415
     from api.peers import Peers  # noqa: PLC0415
     from api.telemetry import open_tracing  # noqa: PLC0415
@@ -170,6 +171,8 @@ def run_server(
             server_header=False,
             lifespan="on",
             timeout_graceful_shutdown=GRACE_SECONDS,
+            headers=list(SECURITY_HEADERS),
+            http=GuardedProtocol,
             ws_max_size=LARGEST_BODY,
         )
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -99,10 +99,12 @@ def _read_digest(raw: Mapping[str, Any]) -> str | None:
     """Return the hash in `extensions.persistedQuery` (Apollo) or `documentId` (GraphQL over HTTP)."""
     extensions = raw.get("extensions")
     named = raw.get("documentId")
-    if named is None and isinstance(extensions, dict):
+    if not isinstance(extensions, dict | None):
+        raise QuerySyntaxError('"extensions" is an object')
+    if named is None and extensions is not None:
         persisted = extensions.get("persistedQuery")
-        if isinstance(persisted, dict):
-            if persisted.get("version") != 1:
+        if persisted is not None:
+            if not isinstance(persisted, dict) or persisted.get("version") != 1:
                 raise QuerySyntaxError("persisted queries have version 1")
             named = persisted.get("sha256Hash")
     if named is None:

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from json import JSONDecodeError
 from typing import Any, Final, cast
 
 import orjson
@@ -27,6 +28,7 @@ from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from api.asgi import read_headers
 from api.errors import present, shorten
+from api.exact_json import read_json
 from api.gateway import Asker, Gateway
 from api.graphql.documents import GraphQLRequest
 from api.graphql.execute import GraphQLFace, RejectedError, describe_errors
@@ -159,6 +161,33 @@ class LiveView(GraphQL[Connection, None]):
             ) from refused
         return {}
 
+    def decode_json(self, data: str | bytes) -> object:
+        """Return a message of the protocol; what is none is said to be no JSON, and ends the socket."""
+        try:
+            message = read_json(data)
+        except ValueError as malformed:
+            raise JSONDecodeError(str(malformed)[:100], "", 0) from malformed
+        if not _is_message(message):
+            raise JSONDecodeError("no message of graphql-transport-ws", "", 0)
+        return message
+
     def encode_json(self, data: object) -> str:
         """Return JSON; rows are ready fragments."""
         return orjson.dumps(data).decode()
+
+
+def _is_message(message: object) -> bool:
+    """Whether the types are those that the protocol gives its messages; Strawberry does not look."""
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        return False
+    payload = message.get("payload")
+    if not isinstance(message.get("id", ""), str) or not isinstance(payload, dict | None):
+        return False
+    if message["type"] != "subscribe":
+        return True
+    return (
+        isinstance(payload, dict)
+        and isinstance(payload.get("query"), str)
+        and isinstance(payload.get("variables"), dict | None)
+        and isinstance(payload.get("operationName"), str | None)
+    )

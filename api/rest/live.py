@@ -277,7 +277,7 @@ def _read_message(raw: dict[str, Any]) -> Message:
     if unknown:
         raise QuerySyntaxError(f'Invalid message format: "{unknown[0][:100]}" is not allowed')
     method = raw.get("method")
-    if method not in FIELDS:
+    if not isinstance(method, str) or method not in FIELDS:
         raise QuerySyntaxError(
             f"Unsupported method: {str(method)[:100]}" if method else "Method is required"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -70,3 +71,31 @@ def test_a_variable_of_graphql_is_the_number_that_was_sent(value: Any, text: str
 def test_a_variable_that_is_no_number_is_refused(value: Any) -> None:
     with pytest.raises(GraphQLError, match="Float cannot represent"):
         FLOAT.coerce_input_value(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1, "a": 1}',
+        '{"b": [{"a": {"c": 1, "c" : 2}}]}',
+        '{"a": 1, "\\u0061": 2}',
+        '{"x": "\\":", "a": 1, "a": 2}',
+    ],
+)
+def test_a_key_that_stands_twice_in_an_object_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="twice"):
+        read_json(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"a": 1}, {"a": 2}]',
+        '{"a": {"a": "a"}}',
+        '{"a": "a\\":", "b": ":a\\"", "c": "c"}',
+        '"a"',
+        "[]",
+    ],
+)
+def test_a_key_in_several_objects_is_read(text: str) -> None:
+    assert read_json(text) == json.loads(text)
