@@ -158,6 +158,16 @@ class Gateway:
             self.finish(record)
         return answer
 
+    async def think(self, user: str, work: Callable[[], T]) -> T:
+        """Run what plans and reads no data, such as `sql` and `dry-run`, within the caller's limits.
+
+        Raises:
+            CallerLimitError: the caller asks as much as one may.
+            DucatError: what the work raised.
+        """
+        with self.callers.enter(user):
+            return await asyncio.to_thread(work)
+
     def close(self) -> None:
         """Cancel what runs, wait for it, and close the files."""
         self.offload.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import orjson
@@ -23,9 +24,9 @@ from mcp_types import (
     PaginatedRequestParams,
     TextContent,
 )
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from api.asgi import LARGEST_BODY
+from api.asgi import LARGEST_BODY, read_body, wait_gone
 from api.errors import error_body, present
 from api.gateway import Asker, Gateway
 from api.mcp.answers import (
@@ -63,9 +64,21 @@ class McpDoor:
             AuthenticationError: its token is not valid.
         """
         context = self._gateway.authenticator.authenticate(scope["ducat.headers"])
-        scope[ASKER] = Asker(context, "mcp", scope["ducat.request_id"])
+        body = await read_body(receive)
+        left = asyncio.Event()
+        scope[ASKER] = Asker(context, "mcp", scope["ducat.request_id"], left.wait)
         manager = await self._start()
-        await manager.handle_request(scope, receive, send)
+
+        async def watch() -> None:
+            await wait_gone(receive)
+            left.set()
+
+        # The SDK reads the request and never looks whether its caller is still there.
+        watching = asyncio.create_task(watch())
+        try:
+            await manager.handle_request(scope, _replay(body), send)
+        finally:
+            watching.cancel()
 
     async def close(self) -> None:
         """End what runs."""
@@ -92,6 +105,19 @@ class McpDoor:
         async with manager.run():
             ready.set()
             await self._stop.wait()
+
+
+def _replay(body: bytes) -> Receive:
+    """Return a `receive` that gives a body that was read, and then waits."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Message:
+        if waiting:
+            return waiting.pop()
+        await asyncio.Event().wait()  # until the task that asks is cancelled
+        raise AssertionError
+
+    return receive
 
 
 async def serve_stdio(gateway: Gateway, asker: Asker) -> None:
@@ -154,7 +180,8 @@ async def _answer(
             name = _text(arguments["name"], "name")
             return await asyncio.to_thread(describe_definition, model, gateway, name)
         case "check_query":
-            return await asyncio.to_thread(check_query, model, gateway, asker, arguments["query"])
+            check = partial(check_query, model, gateway, asker, arguments["query"])
+            return await gateway.think(asker.context.user, check)
         case _:
             return await run_query(model, gateway, asker, arguments["query"])
 

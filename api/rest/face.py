@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -151,7 +150,8 @@ class RestFace:
     async def _compile(
         self, query: Query, context: SecurityContext, now: datetime
     ) -> CompiledQuery:
-        return await asyncio.to_thread(self.gateway.layer.compile, query, context, now=now)
+        compile_ = partial(self.gateway.layer.compile, query, context, now=now)
+        return await self.gateway.think(context.user, compile_)
 
 
 def _encode(

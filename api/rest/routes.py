@@ -126,7 +126,8 @@ def _add_cube_sql_routes(router: APIRouter, face: RestFace) -> None:
         context = gateway.authenticator.authenticate(request.scope["ducat.headers"])
         text = read_conversion(await request.body())
         try:
-            converted = convert(await asyncio.to_thread(_parse, text, context, gateway.layer))
+            parse = partial(_parse, text, context, gateway.layer)
+            converted = convert(await gateway.think(context.user, parse))
         except (QueryError, UnsupportedError) as refused:
             converted = {"status": "error", "error": shorten(refused.message)}
         return _ready(orjson.dumps(converted))
@@ -162,7 +163,7 @@ async def _explain_sql(raw: dict[str, Any], face: RestFace, context: SecurityCon
     if raw or not isinstance(text, str) or not text.strip():
         raise QuerySyntaxError("with format=sql a request has query, a SELECT statement")
     try:
-        compiled = await asyncio.to_thread(_compile, text, context, layer)
+        compiled = await face.gateway.think(context.user, partial(_compile, text, context, layer))
     except (QueryError, UnsupportedError) as refused:
         described: dict[str, Any] = {"status": "error", "error": shorten(refused.message)}
     else:
