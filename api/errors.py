@@ -79,6 +79,16 @@ class NoRouteError(DucatError):
     code = "no_route"
 
 
+class MethodError(DucatError):
+    """Something answers at this path, but not with this method."""
+
+    code = "no_method"
+
+    def __init__(self, method: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"{method} is not answered here: use {' or '.join(allowed)}")
+        self.allowed = allowed
+
+
 class UnknownDocumentError(DucatError):
     """The hash of a GraphQL document came alone and is not known: the client is to send the text."""
 
@@ -135,6 +145,7 @@ TABLE: Final[Mapping[type[DucatError], Face]] = {
     UnknownKeyError: Face(404, "NOT_FOUND", "42704"),
     RequestTooLargeError: Face(413, "BAD_USER_INPUT", "54000"),
     NoRouteError: Face(404, "NOT_FOUND", "42000"),
+    MethodError: Face(405, "NOT_FOUND", "42000"),
     UnknownDocumentError: Face(200, "PERSISTED_QUERY_NOT_FOUND", "02000"),
     UnregisteredDocumentError: Face(403, "PERSISTED_QUERY_NOT_FOUND", "42501"),
     PortInUseError: Face(500, "INTERNAL_SERVER_ERROR", "58000"),
@@ -162,7 +173,9 @@ def present(failure: BaseException) -> DucatError:
 
 
 def error_headers(error: DucatError) -> dict[str, str]:
-    """Return the headers of an error's answer: when to come again, where that is known."""
+    """Return the headers of an error's answer: when to come again, or with which method."""
+    if isinstance(error, MethodError):
+        return {"allow": ", ".join(error.allowed)}
     if isinstance(error, CallerLimitError):
         return {"retry-after": str(error.retry_after)}
     return {"retry-after": "1"} if isinstance(error, BusyError) else {}

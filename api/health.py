@@ -9,7 +9,7 @@ import orjson
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.asgi import read_body, send_bytes
-from api.errors import NoRouteError
+from api.errors import MethodError
 from api.gateway import Gateway
 from semantic.errors import DucatError
 
@@ -47,5 +47,5 @@ def build_health(gateway: Gateway) -> dict[str, ASGIApp]:
 
 async def _check_method(scope: Scope, receive: Receive) -> None:
     if scope["method"] not in {"GET", "HEAD"}:
-        raise NoRouteError(f"{scope['method']} is not answered here: use GET")
+        raise MethodError(scope["method"], ("GET",))
     await read_body(receive)

@@ -9,10 +9,11 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from api.errors import NoRouteError, error_body, error_headers, face_of, present
+from api.errors import MethodError, NoRouteError, error_body, error_headers, face_of, present
 from api.gateway import Gateway
 from api.graphql.routes import build_routes as build_graphql
 from api.landing import render_landing
+from api.openapi import build_document
 from api.rest.routes import build_routes as build_rest
 from semantic.errors import DucatError
 
@@ -20,6 +21,7 @@ from semantic.errors import DucatError
 def build_routes_app(gateway: Gateway) -> ASGIApp:
     """Return the FastAPI app of these routes."""
     app = FastAPI(title="Ducat", docs_url=None, redoc_url=None)
+    app.openapi = build_document  # type: ignore[method-assign]
     app.include_router(build_rest(gateway))
     app.include_router(build_graphql(gateway))
 
@@ -32,7 +34,12 @@ def build_routes_app(gateway: Gateway) -> ASGIApp:
     async def failed(request: Request, failure: Exception) -> Response:
         error = present(failure)
         if isinstance(failure, HTTPException):
-            error = NoRouteError(f"{request.method} {request.url.path}: {failure.detail}")
+            allowed = (failure.headers or {}).get("Allow")
+            error = (
+                NoRouteError(f"{request.method} {request.url.path}: {failure.detail}")
+                if allowed is None
+                else MethodError(request.method, tuple(allowed.split(", ")))
+            )
         body = orjson.dumps(error_body(error, request.scope.get("ducat.request_id")))
         status = (
             failure.status_code if isinstance(failure, HTTPException) else face_of(error).status

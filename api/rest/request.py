@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 from urllib.parse import parse_qsl
 
-from api.errors import NoRouteError
+from api.errors import MethodError
 from api.exact_json import read_json
 from semantic.errors import QuerySyntaxError
 from semantic.query.from_json import QuerySet, parse_json_queries
@@ -57,7 +57,7 @@ def read_request(
     Raises:
         QuerySyntaxError: it is not one; Cube's words where Cube has some.
         UnsupportedError: it asks for something of Cube's that is not ours yet.
-        NoRouteError: the method is neither.
+        MethodError: the method is neither.
     """
     return read_fields(read_raw(method, query_string, body), unlimited=unlimited)
 
@@ -67,7 +67,7 @@ def read_raw(method: str, query_string: bytes, body: bytes) -> dict[str, Any]:
 
     Raises:
         QuerySyntaxError: they cannot be read.
-        NoRouteError: the method is neither.
+        MethodError: the method is neither.
     """
     match method:
         case "GET" | "HEAD":
@@ -75,7 +75,7 @@ def read_raw(method: str, query_string: bytes, body: bytes) -> dict[str, Any]:
         case "POST":
             return _read_body(body)
         case _:
-            raise NoRouteError(f"{method} is not answered here: use GET or POST")
+            raise MethodError(method, ("GET", "POST"))
 
 
 def read_fields(raw: dict[str, Any], *, unlimited: bool = False) -> LoadRequest:

@@ -65,7 +65,7 @@ def test_an_unknown_path_is_answered_with_a_code(server: Server) -> None:
     response = server.client.get("/nosuch")
     assert (response.status_code, response.json()["code"]) == (404, "no_route")
     response = server.client.delete("/cubejs-api/v1/meta")
-    assert (response.status_code, response.json()["code"]) == (405, "no_route")
+    assert (response.status_code, response.json()["code"]) == (405, "no_method")
 
 
 def test_the_request_id_is_kept_or_made(server: Server) -> None:
