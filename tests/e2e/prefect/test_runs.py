@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -135,3 +136,26 @@ def test_every_step_has_a_deployment_and_the_whole_run_a_schedule(shop: Shop) ->
     }
     schedules = {item.flow_name: item.schedules for item in found if item.schedules}
     assert set(schedules) == {"run", "watch"}
+
+
+def test_prefect_schedules_what_has_a_schedule(shop: Shop, prefect_url: str) -> None:
+    """With a database library that Prefect cannot use no run was ever scheduled, and nothing said so."""
+    del shop
+    [watch] = [
+        item
+        for item in describe_deployments([open_workshop("shop").pipeline])
+        if item.flow_name == "watch"
+    ]
+    deployment = watch.apply()
+    wanted = {
+        "deployments": {"id": {"any_": [str(deployment)]}},
+        "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+    }
+    runs: list[dict[str, Any]] = []
+    deadline = time.monotonic() + 90
+    while not runs and time.monotonic() < deadline:
+        time.sleep(0.5)
+        answer = httpx.post(f"{prefect_url}/api/flow_runs/filter", json=wanted)
+        runs = answer.raise_for_status().json()
+    httpx.delete(f"{prefect_url}/api/deployments/{deployment}").raise_for_status()
+    assert {run["auto_scheduled"] for run in runs} == {True}
