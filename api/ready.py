@@ -218,7 +218,7 @@ def _read_headers(scope: Scope) -> tuple[bytes, bytes, str, int] | None:
         if name == b"authorization":
             authorization = authorization or value
         elif name == b"accept":
-            if value != b"*/*" and not value.startswith(b"application/json"):
+            if b"arrow" in value or not value.startswith((b"*/*", b"application/json")):
                 return None
         elif name == b"content-length":
             length = value
