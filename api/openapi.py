@@ -24,6 +24,7 @@ REFUSALS: Final[Mapping[str, str]] = {
     "408": "The body did not arrive in time.",
     "413": "The body is too large.",
     "429": "As many queries as one caller may have.",
+    "431": "The head of the request is too large.",
     "499": "The query was cancelled: nobody waits for it.",
     "500": "A defect; the request id finds it in the log.",
     "501": "Valid in Cube's protocol, not answered by this version.",

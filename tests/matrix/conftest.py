@@ -9,6 +9,7 @@ import pytest
 
 from tests.matrix.doors.agents import Agents
 from tests.matrix.doors.arrow import Arrow
+from tests.matrix.doors.client import OverHttp
 from tests.matrix.doors.door import Door, Kinds
 from tests.matrix.doors.graphql import GraphQL
 from tests.matrix.doors.local import Local
@@ -61,6 +62,7 @@ def all_doors(doors: Doors, matrix_site: Site, kinds: Kinds) -> Iterator[dict[st
         Wire(doors, kinds, "binary"),
         Agents(doors.server, kinds),
         Arrow(doors.server, kinds),
+        OverHttp(doors.server, kinds),
     ]
     with ExitStack() as stack:
         for door in made:
