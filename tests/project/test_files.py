@@ -19,6 +19,7 @@ BROAD_EXCEPTS_ALLOWED = {
     "api/postgres/session.py": "the boundary of a statement: whatever fails is its answer",
     "api/rest/live.py": "the boundary of one message: whatever fails is its answer, the rest goes on",
     "api/reload.py": "the outermost boundary of a thread: the old model stays in service",
+    "api/workers.py": "the outermost boundary of a worker: it must end, never go on as its supervisor",
 }
 
 
