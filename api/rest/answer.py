@@ -72,23 +72,43 @@ def encode_parts(
 
 
 def describe_pivot(asked: QuerySet, described: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the query that a pivot over all results is made for."""
+    """Return the query that a pivot over all results is made for.
+
+    Its measures are columns of the rows: those that the queries make are among them, by name.
+    """
+    measures = list(dict.fromkeys(name for query in asked.queries for name in name_columns(query)))
     match asked.kind:
         case "regularQuery":
-            return described[0] | {"queryType": asked.kind}
+            return described[0] | {"measures": measures, "queryType": asked.kind}
         case "compareDateRangeQuery":
             dimensions = ["compareDateRange", *described[0]["dimensions"]]
-            return described[0] | {"dimensions": dimensions, "queryType": asked.kind}
+            changed = {"measures": measures, "dimensions": dimensions, "queryType": asked.kind}
+            return described[0] | changed
         case "blendingQuery":
-            merged = {
-                key: list(dict.fromkeys(name for query in described for name in query[key]))
-                for key in ("measures", "dimensions")
-            }
+            names = (name for query in described for name in query["dimensions"])
+            merged = {"measures": measures, "dimensions": list(dict.fromkeys(names))}
             granularity = _cut_time(asked.queries[0]).granularity
             times = [{"dimension": "time", "granularity": granularity}]
             return merged | {"timeDimensions": times, "queryType": asked.kind}
         case _ as unreachable:
             assert_never(unreachable)
+
+
+def name_columns(query: Query) -> list[str]:
+    """Return the columns of the measures of a query, with those that `compare` sets beside them."""
+    compare = query.compare
+    if compare is None:
+        return list(query.measures)
+    chosen = compare.measures
+    if chosen is None:
+        shifted = {item.name for item in query.shifted}
+        chosen = tuple(name for name in query.measures if name not in shifted)
+    names: list[str] = []
+    for name in query.measures:
+        names.append(name)
+        if name in chosen:
+            names += [f"{name}__{kind}" for kind in compare.show]
+    return names
 
 
 def _pivot_key(asked: QuerySet, query: Query, now: datetime) -> PivotKey | None:
