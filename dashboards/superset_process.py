@@ -15,8 +15,10 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -102,10 +104,12 @@ def prepare(
     *,
     metadata_uri: str | None = None,
     redis_url: str | None = None,
+    started: Callable[[subprocess.Popen[bytes]], None] = lambda _: None,
 ) -> SupersetSite:
     """Return Superset ready to be served, its tables, roles and administrator made.
 
-    About 30 seconds the first time and after a change of version, else immediate.
+    About 30 seconds the first time and after a change of version, else immediate. `started` is given
+    the process that does it, in a group of its own, so that another thread can end it.
 
     Raises:
         SupersetMissingError: there is no Superset in `environment`, or preparing it failed.
@@ -128,7 +132,7 @@ def prepare(
         return site
     log = home / "prepare.log"
     with log.open("wb") as stream:
-        outcome = subprocess.run(
+        process = subprocess.Popen(
             # -I: the folder of the script, with our own modules, stays off Superset's path.
             [str(site.environment / "bin" / "python"), "-I", str(_INITIALISE)],
             env=site.variables()
@@ -137,10 +141,18 @@ def prepare(
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            timeout=_PREPARE_SECONDS,
-            check=False,
+            start_new_session=True,
         )
-    if outcome.returncode != 0:
+    started(process)
+    try:
+        code = process.wait(_PREPARE_SECONDS)
+    except subprocess.TimeoutExpired:
+        code = None
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if code != 0:
         raise SupersetMissingError(
             f"Superset's tables could not be prepared: {_last_line(log)}",
             suggestion=f"the whole output is in {log}",

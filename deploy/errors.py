@@ -30,6 +30,12 @@ class PortTakenError(DeployError):
     code = "port_taken"
 
 
+class DemoRunningError(DeployError):
+    """Another demo runs in the folder."""
+
+    code = "demo_running"
+
+
 class ToolMissingError(DeployError):
     """Something that `make setup` installs is not there."""
 

@@ -77,31 +77,40 @@ def _with_platform(
 ) -> None:
     from rich.console import Console  # noqa: PLC0415
 
-    from deploy.demo.platform import empty_folder, start_platform  # noqa: PLC0415
+    from deploy.demo.platform import (  # noqa: PLC0415
+        empty_folder,
+        hold_folder,
+        start_platform,
+    )
     from deploy.demo.steps import Steps  # noqa: PLC0415
 
     project = Project.open(read_settings(root).project)
     home = project.root / ".ducat" / "demo"
-    empty_folder(home)
     # SIGINT too: a shell without job control starts what is in the background deaf to it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupt)
     steps = Steps(Console(file=sys.stderr, highlight=False, soft_wrap=True))
     finished = False
-    try:
-        with start_platform(project.root, home, days=days, steps=steps) as platform:
-            use(platform, steps)
-        finished = True
-    except KeyboardInterrupt:
-        finished = True
-        raise
-    finally:
-        # After a failure the logs are what explains it.
-        if finished and not keep:
-            shutil.rmtree(home, ignore_errors=True)
+    with hold_folder(home):
+        empty_folder(home)
+        try:
+            with start_platform(project.root, home, days=days, steps=steps) as platform:
+                use(platform, steps)
+            finished = True
+        except KeyboardInterrupt:
+            finished = True
+            raise
+        finally:
+            # After a failure the logs are what explains it.
+            if finished and not keep:
+                shutil.rmtree(home, ignore_errors=True)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    # Once is enough: a second one would leave running what the first is about to end.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    click.echo("\nstopping…", err=True)
     raise KeyboardInterrupt
 
 
@@ -116,11 +125,13 @@ Ducat is up after {steps.total:.0f} s. Ctrl-C stops everything.
   Ducat       {doors.ducat_url}/   (GraphiQL at /graphql, metrics at /metrics)
   Prefect     {platform.prefect_url}/runs
   Data Docs   {platform.docs}
-  Token       {doors.token}
+  MCP         {doors.ducat_url}/mcp   (agents; the same token)
 
-Try:
-  curl -H 'Authorization: Bearer <token>' -G {doors.ducat_url}/cubejs-api/v1/load \\
+Try, in another terminal in this folder:
+  export TOKEN={doors.token}
+  curl -H "Authorization: Bearer $TOKEN" -G {doors.ducat_url}/cubejs-api/v1/load \\
     --data-urlencode 'query={{"measures": ["flight_operations.on_time_rate"]}}'
+  DUCAT_HOME=.ducat/demo .venv/bin/ducat query '{{"measures": ["flight_operations.on_time_rate"]}}'
 """
     )
 

@@ -10,15 +10,18 @@ below one folder; secrets are made anew for each run and never written outside i
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
 import shutil
+import signal
+import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -31,7 +34,7 @@ from deploy.demo.orchestrator import run_deployment
 from deploy.demo.ports import LOOPBACK, find_port
 from deploy.demo.processes import Process
 from deploy.demo.steps import Steps
-from deploy.errors import ToolMissingError
+from deploy.errors import DemoRunningError, ToolMissingError
 from deploy.services import DUCAT, FLOWS, PREFECT_SERVER, SUPERSET, Service
 
 SUPERSET_ENVIRONMENT: Final = ".venv-superset"
@@ -136,7 +139,12 @@ def start_platform(project: Path, home: Path, *, days: int, steps: Steps) -> Ite
             processes.wait_until_healthy(process, url, seconds=seconds)
 
         pool = stack.enter_context(ThreadPoolExecutor(1))
-        superset_ready = pool.submit(prepare, project / SUPERSET_ENVIRONMENT, home / "superset")
+        preparing: list[subprocess.Popen[bytes]] = []
+        superset_ready = pool.submit(
+            prepare, project / SUPERSET_ENVIRONMENT, home / "superset", started=preparing.append
+        )
+        # The pool waits for its thread, and that for this process: who leaves early ends it first.
+        stack.callback(_end, preparing)
         prefect_port = int(site.values["prefect_port"])
         prefect = start(PREFECT_SERVER, prefect_port)
         sources, ready_file = _start_sources(site, days)
@@ -184,6 +192,14 @@ def start_platform(project: Path, home: Path, *, days: int, steps: Steps) -> Ite
             docs=home / "quality" / "docs" / "index.html",
             processes=tuple(running),
         )
+
+
+def _end(started: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Kill what runs still, with all that it started."""
+    for popen in started:
+        if popen.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(popen.pid, signal.SIGKILL)
 
 
 def _start_sources(site: Site, days: int) -> tuple[Process, Path]:
@@ -235,6 +251,29 @@ def _publish_dashboards(site: Site, superset: SupersetSite) -> None:
         log=site.logs / "dashboards-publish.log",
         seconds=180,
     )
+
+
+@contextmanager
+def hold_folder(home: Path) -> Iterator[None]:
+    """Keep other demos out of `home` as long as the block runs.
+
+    Raises:
+        DemoRunningError: one runs there already.
+    """
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with home.with_name(f"{home.name}.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as held:
+            lock.seek(0)
+            raise DemoRunningError(
+                f"a demo is running in {home} already (process {lock.read().strip() or '?'})",
+                suggestion="stop it with Ctrl-C, or clone the repository once more",
+            ) from held
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
 
 
 def empty_folder(home: Path) -> None:
