@@ -8,7 +8,7 @@ and the executor passes them through untouched.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, cast
@@ -31,6 +31,7 @@ from api.encode import (
 )
 from api.gateway import Asker, Gateway
 from api.graphql.compare import compare_ranges, label_range
+from api.graphql.derived import Derivations
 from api.graphql.filters import read_order, read_root_order, read_root_where, read_where
 from api.graphql.schema import COMPARED, Owner
 from api.graphql.selection import TYPENAME, Selected, read_selection
@@ -86,8 +87,8 @@ async def resolve_cube(_: object, info: GraphQLResolveInfo[Any], **arguments: An
         DucatError: the selection is not a query, or the query was refused or failed.
     """
     call: Call = info.context
-    selection = read_selection(info)
-    query = _read_query(selection, arguments, info, call)
+    selection, made = _derive(read_selection(info), info, call.owners)
+    query = _read_query(selection, made, arguments, info, call)
     compare = arguments.get(COMPARED)
     now = datetime.now(UTC)
     for _ in range(ATTEMPTS):
@@ -150,8 +151,34 @@ def encode_selection(
     return join_rows(_merge_literals(parts), result.table.num_rows)
 
 
+def _derive(
+    selection: tuple[Selected, ...], info: GraphQLResolveInfo[Any], owners: Mapping[str, Owner]
+) -> tuple[tuple[Selected, ...], Derivations]:
+    """Return the selection with what its measures' arguments make, and that."""
+    made = Derivations()
+
+    def derive(owner: Owner, chosen: Selected) -> Selected:
+        member = owner.members.get(chosen.name)
+        if member is None or member.kind != "measure" or not chosen.nodes[0].arguments:
+            return chosen
+        output = cast("GraphQLObjectType", info.schema.get_type(owner.type_name))
+        given = get_argument_values(
+            output.fields[chosen.name], chosen.nodes[0], info.variable_values
+        )
+        asked, column = made.read(member.full_name, given)
+        return replace(chosen, asked=asked, column=column)
+
+    return tuple(
+        replace(cube, below=tuple(derive(owners[cube.name], item) for item in cube.below))
+        if cube.name in owners
+        else cube
+        for cube in selection
+    ), made
+
+
 def _read_query(
     selection: tuple[Selected, ...],
+    made: Derivations,
     arguments: Mapping[str, Any],
     info: GraphQLResolveInfo[Any],
     call: Call,
@@ -204,6 +231,8 @@ def _read_query(
         timezone=arguments.get("timezone") or "UTC",
         total=bool(arguments.get("total")),
         ungrouped=bool(arguments.get("ungrouped")),
+        shifted=tuple(made.shifted.values()),
+        compare=made.compare(),
     )
     return check_query(built)
 
@@ -228,7 +257,7 @@ def _read_member(
         return
     member = owner.members[chosen.name]
     if member.kind == "measure":
-        measures.append(member.full_name)
+        measures.append(chosen.asked or member.full_name)
     elif not chosen.below:
         dimensions.append(member.full_name)
     for part in chosen.below:
@@ -261,7 +290,7 @@ class _Columns:
             return [f'"{owner.type_name}"']
         member = owner.members[chosen.name]
         if not chosen.below:
-            return [self._text(member.full_name, member)]
+            return [self._text(chosen.column or member.full_name, member)]
         parts: list[Part] = ["{"]
         for place, part in enumerate(chosen.below):
             parts.append(f"{',' if place else ''}{_key(part)}:")

@@ -32,6 +32,7 @@ from graphql import (
     GraphQLString,
 )
 
+from api.graphql.derived import ARGUMENTS
 from api.graphql.inputs import build_order, build_segments, build_where
 from api.graphql.names import is_name, name_fields, name_types
 from api.graphql.numbers import FLOAT
@@ -194,7 +195,9 @@ def _cube_field(
 def _members_type(prefix: str, members: Sequence[Member]) -> GraphQLObjectType:
     fields = {
         member.name: GraphQLField(
-            _output_type(prefix, member), description=member.description or member.title
+            _output_type(prefix, member),
+            ARGUMENTS if member.kind == "measure" else None,
+            description=member.description or member.title,
         )
         for member in members
         if member.kind != "segment"

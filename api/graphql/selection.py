@@ -28,12 +28,18 @@ TYPENAME = "__typename"
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """A field of an answer: its key there, its name, where it is written, and what is below it."""
+    """A field of an answer: its key there, its name, where it is written, and what is below it.
+
+    Of a measure, `asked` is what the query asks for it, and `column` what fills it, where these are
+    not the measure itself.
+    """
 
     key: str
     name: str
     nodes: tuple[FieldNode, ...]
     below: tuple[Selected, ...]
+    asked: str | None = None
+    column: str | None = None
 
 
 def read_selection(info: GraphQLResolveInfo[Any]) -> tuple[Selected, ...]:

@@ -24,7 +24,6 @@ SQL_CUBES: Final = "a table is one cube or view; what joins cubes, and how, is s
 SQL_MADE: Final = (
     "a column is a member of the model; earlier rows are to be had by a window over the answer"
 )
-GRAPHQL_MADE: Final = "a field is a member of the model"
 GRAPHQL_COUNTS: Final = "Cube's GraphQL filters have no such operator"
 
 WIRE_PROBES: Final = {
@@ -59,16 +58,6 @@ LIMITS: Final = (
         Limit(door, feature, reason, probes)
         for door in ("wire text", "wire binary")
         for feature, (reason, probes) in WIRE_PROBES.items()
-    ),
-    Limit(
-        "graphql",
-        "measures of the query",
-        GRAPHQL_MADE,
-        (
-            '{ cube { entries { total_price(shift: "1 month") } } }',
-            '{ cube(compare: { to: "1 month" }) { entries { count } } }',
-            "{ cube { entries { count__previous } } }",
-        ),
     ),
     Limit(
         "graphql",

@@ -125,10 +125,6 @@ def spell(question: Question, kinds: Kinds) -> str:
         Unspeakable: GraphQL has no words for it.
     """
     document = question.document
-    if "compare" in document or not all(
-        isinstance(item, str) for item in document.get("measures", ())
-    ):
-        raise Unspeakable("measures of the query")
     where = [
         _condition(item["dimension"], "inDateRange", _ends(item["dateRange"]), kinds)
         for item in document.get("timeDimensions", ())
@@ -169,8 +165,8 @@ def _spell_selection(document: dict[str, Any], kinds: Kinds) -> list[str]:
             cuts.setdefault(item["dimension"], []).append(item["granularity"])
     for name, parts in cuts.items():
         _add(fields, name, f" {{ {' '.join(dict.fromkeys(parts))} }}")
-    for name in document.get("measures", ()):
-        _add(fields, name)
+    for item in document.get("measures", ()):
+        _add_measure(fields, item, document.get("compare"))
     segments: dict[str, list[str]] = {}
     for name in document.get("segments", ()):
         owner, _, short = name.partition(".")
@@ -181,6 +177,21 @@ def _spell_selection(document: dict[str, Any], kinds: Kinds) -> list[str]:
         + f" {{ {' '.join(names)} }}"
         for owner, names in fields.items()
     ]
+
+
+def _add_measure(fields: dict[str, list[str]], item: Any, compare: dict[str, Any] | None) -> None:
+    if isinstance(item, str):
+        _add(fields, item)
+        if compare is None:
+            return
+        owner, _, short = item.partition(".")
+        for show in compare["show"]:
+            given = f"compareTo: {json.dumps(compare['to'])}, show: {show}"
+            fields[owner].append(f"{short}__{show}: {short}({given})")
+        return
+    owner, _, short = item["measure"].partition(".")
+    given = f"shift: {json.dumps(item['shift'])}"
+    fields.setdefault(owner, []).append(f"{item['as']}: {short}({given})")
 
 
 def _add(fields: dict[str, list[str]], name: str, below: str = "") -> None:
