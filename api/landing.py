@@ -20,6 +20,7 @@ DOORS: Final = (
     ("/cubejs-api/v1/load", "REST: load", "Answers a query in Cube's JSON (GET or POST)."),
     ("/cubejs-api/v1/meta", "REST: meta", "The cubes, views and members that you may see."),
     ("/cubejs-api/v1/sql", "REST: sql", "The SQL that a query becomes."),
+    ("/mcp", "MCP", "For agents: what there is, and answers with definition and freshness."),
     ("/ducat/v1/sql", "SQL", "Answers SELECT with MEASURE(...) over a view (POST)."),
     ("/readyz", "Health", "Whether queries can be answered; /livez: whether the process runs."),
     ("/metrics", "Metrics", "For Prometheus."),
@@ -48,8 +49,12 @@ PAGE: Final = Template("""<!doctype html>
 $doors
 </tbody></table>
 <h2>A first query</h2>
-<pre>TOKEN=$$(ducat token me)
-curl -H "Authorization: $$TOKEN" -G $$ADDRESS/cubejs-api/v1/load \\
+<p>With a token: the one that <code>ducat serve</code> or the demo printed, one of
+<code>ducat token NAME</code> where <code>DUCAT_JWT_SECRET</code> is set, or one of your identity
+provider. ADDRESS is this page's, CUBE.MEASURE any measure of
+<a href="/cubejs-api/v1/meta">meta</a>. BI tools and psql find the same metrics at
+<code>DUCAT_POSTGRES_PORT</code>, where that is set.</p>
+<pre>curl -H "Authorization: $$TOKEN" -G ADDRESS/cubejs-api/v1/load \\
   --data-urlencode 'query={"measures": ["CUBE.MEASURE"]}'</pre>
 </body>
 </html>
