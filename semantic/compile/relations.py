@@ -255,7 +255,11 @@ class Relations:
         same = len(relation.keys) == len(relation.source.keys)
         if relation.plain or same:
             value = self._counted(measure, value)
-            return f"SELECT {', '.join([*listed, f'{value} AS {value_column(0)}'])} {body}"
+            text = f"SELECT {', '.join([*listed, f'{value} AS {value_column(0)}'])} {body}"
+            if relation.keys or same:
+                return text
+            # Without keys there is one group, also over no inner groups.
+            return f"SELECT _n.* FROM (SELECT 1 AS _one) AS _o LEFT JOIN ({text}) AS _n ON TRUE"
         listed.append(f"{aggregate(measure.type, value)} AS {value_column(0)}")
         return _select(listed, body, len(relation.keys))
 

@@ -266,3 +266,29 @@ def test_the_periods_of_a_calendar_stand_beside_its_days(tmp_path: Path, *, eage
     query = {"measures": ["sales.count"], "dimensions": ["days.day"], "timeDimensions": times}
     found = ask_layer(open_layer(tmp_path, model, seed, eager=eager), (), query)
     assert set(found) == {("2024-01-01", "2023-12-27", 2), ("2024-01-02", "2023-12-27", 1)}
+
+
+def test_a_query_without_dimensions_has_a_row_over_no_inner_groups(tmp_path: Path) -> None:
+    """Case 1019383: where a table is empty, there was no row."""
+    model = """
+    cubes:
+      - name: sales
+        sql_table: gold.sales
+        dimensions:
+          - {name: id, type: number, sql: id, primary_key: true}
+          - {name: kind, type: string, sql: kind}
+        measures:
+          - {name: count, type: count}
+          - {name: amount, type: sum, sql: amount}
+          - name: chosen
+            type: number
+            multi_stage: true
+            case:
+              switch: "{CUBE.kind}"
+              when: [{value: a, sql: "{count}"}]
+              else: {sql: "coalesce({amount}, 0)"}
+    """
+    seed = "CREATE TABLE gold.sales AS SELECT 1 AS id, 'a' AS kind, 2 AS amount WHERE FALSE;"
+    assert ask(tmp_path, model, seed, (), measures=["sales.chosen"]) == [(None,)]
+    one = seed.replace("WHERE FALSE", "")
+    assert ask(tmp_path, model, one, (), measures=["sales.chosen"]) == [(1,)]
