@@ -66,10 +66,13 @@ def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
             watcher.start()
         warming = asyncio.create_task(routes.warm_up())
         wire = await _open_wire(gateway) if settings.postgres_port is not None else None
+        flight = await _open_flight(gateway) if settings.flight_port is not None else None
         try:
             yield
         finally:
             await warming
+            if flight is not None:
+                await flight.close()
             if wire is not None:
                 await wire.close()
             if watcher is not None:
@@ -106,6 +109,13 @@ def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
 async def _open_wire(gateway: Gateway) -> Closeable:
     """Listen for Postgres clients; imported only where they are wanted."""
     from api.postgres.start import open_server  # noqa: PLC0415
+
+    return await open_server(gateway)
+
+
+async def _open_flight(gateway: Gateway) -> Closeable | None:
+    """Listen for Flight SQL clients; imported only where they are wanted."""
+    from api.flight.start import open_server  # noqa: PLC0415
 
     return await open_server(gateway)
 

@@ -19,7 +19,7 @@ import orjson
 from api.state import format_instant
 from semantic.query.query import AndFilter, Filter, MemberFilter, OrFilter, Query
 
-FaceName = Literal["rest", "graphql", "sql", "mcp", "postgres", "arrow"]
+FaceName = Literal["rest", "graphql", "sql", "mcp", "postgres", "arrow", "flight"]
 LARGEST_FILE: Final = 64 * 1024 * 1024
 FILES_KEPT: Final = 5
 

@@ -150,6 +150,13 @@ class Settings(BaseSettings):
     postgres_idle_seconds: float = Field(
         3600.0, gt=0, description="time after which an idle connection of the wire is closed"
     )
+    flight_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="port of Arrow Flight SQL, with host, TLS and users of the Postgres wire; "
+        "0 takes a free one; none: off",
+    )
     token: SecretStr | None = Field(
         None, description="token that the Python client (`connect` with an address) presents"
     )

@@ -153,6 +153,33 @@ class Answerer:
             return run.answer(tree)
         return run.answer_text(tree, text)
 
+    def find_question(self, tree: exp.Query, caller: Caller) -> Leaf | None:
+        """Return the one question that a query asks, or None where more is computed.
+
+        Its limit is that of the statement, or none: such an answer may be read piece by piece,
+        however long it is. Nothing is asked of the engine.
+
+        Raises:
+            DucatError: it cannot be answered.
+        """
+        try:
+            plan = plan_query(
+                tree.copy(),
+                self.tables(caller.context),
+                timezone=caller.place.timezone,
+                evaluate=_refuse_computing,
+            )
+        except _ComputingError:
+            return None
+        if plan.outer is not None:
+            return None
+        leaf = plan.leaves[0]
+        if tree.find(exp.Limit, exp.Fetch) is not None:
+            return None if (leaf.query.limit or 0) > MOST_ROWS else leaf
+        return dataclasses.replace(
+            leaf, query=dataclasses.replace(leaf.query, limit=None, unlimited=True)
+        )
+
     def explain(self, tree: exp.Query, caller: Caller) -> list[str]:
         """Return how a query would be answered, as lines."""
         run = _Run(self, caller, None, Trace(), describe=True)
@@ -168,6 +195,14 @@ class Answerer:
         if plan.outer is not None:
             lines += ["Computed over the answers:", *_indent(run.write(plan).splitlines())]
         return lines
+
+
+class _ComputingError(Exception):
+    """A part of the statement must be computed before it can be planned."""
+
+
+def _refuse_computing(query: exp.Query) -> pa.Table:
+    raise _ComputingError(type(query).__name__)
 
 
 @dataclass(slots=True)
