@@ -107,7 +107,8 @@ class Gateway:
             answered = replace(
                 asked, rows=result.table.num_rows, snapshot=result.state.snapshot or None
             )
-            with step("render"):
+            with step("render") as rendering:
+                rendering.note("ducat.cache", result.cache)
                 answer = encode(result)
             if isinstance(answer, bytes):
                 answered = replace(answered, size=len(answer))

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Final, Literal, Protocol, Self, TypeAlias
 
-StepName = Literal["queue", "plan", "cache", "warehouse", "render"]
+StepName = Literal["queue", "plan", "warehouse", "render"]
 Fact: TypeAlias = str | int | bool | tuple[str, ...]
 
 

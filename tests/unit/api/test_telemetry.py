@@ -107,7 +107,10 @@ def test_the_second_query_of_a_shape_says_that_its_plan_was_kept(traced: Traced)
     first, second = "1" * 32, "2" * 32
     ask_sales(traced, first)
     ask_sales(traced, second)
-    (plan,) = traced.wait(second, "plan")["plan"]
+    spans = traced.wait(second, "plan", "render")
+    (plan,) = spans["plan"]
+    assert spans["render"][0].facts["ducat.cache"] == "hit"
+    assert "warehouse" not in spans
     assert plan.facts["ducat.plan_cache.hit"] is True
 
 
