@@ -68,7 +68,7 @@ def shield(method: Callable[P, T]) -> Callable[P, T]:
     def call(*arguments: P.args, **named: P.kwargs) -> T:
         try:
             return method(*arguments, **named)
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001 -- passed on, all of it
             raise failure.with_traceback(None) from None
 
     call.__code__ = call.__code__.replace(co_filename="<ducat>")
