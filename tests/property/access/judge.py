@@ -130,10 +130,11 @@ def _reduce(rules: Rules, used: list[tuple[str, str]], *, through: bool) -> Iter
     for cube, condition in sorted(conditions.items()):
         yield f"DELETE FROM gold.{cube} WHERE ({condition}) IS NOT TRUE"
     read = {cube for cube, _ in used} | {
-        item.reads[0]
+        read
         for cube, name in used
         for item in MEMBERS[cube]
-        if item.name == name and item.reads
+        for read, _ in item.reads
+        if item.name == name
     }
     joined = through or "sales" in read or {"shops", "items"} <= read
     for cube, key in (("shops", "shop_id"), ("items", "item_id")):

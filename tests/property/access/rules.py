@@ -7,7 +7,8 @@ Nothing of Ducat is used. The rules are those of `semantic/README.md` ("Who sees
 - a member is there when a matching policy grants it, as it is or masked; a view with policies on
   members decides alone about its members, through any other view the cube's policies decide;
 - a member is not there when a guarded cube that its SQL reads has no policy that matches;
-- each member that a query uses lets through the rows of any policy that grants it, and all hold.
+- each member that a query uses, or that such a member reads, lets through the rows of any policy that
+  grants it, and all hold.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Rules:
         return not owner.policies or any(self.granting(owner, name))
 
     def _opens(self, cube: Cube, member: Member) -> bool:
-        read = [cube] if member.reads is None else [cube, self.cube(member.reads[0])]
+        read = [cube, *(self.cube(name) for name, _ in member.reads)]
         return all(not item.policies or bool(self.matching(item)) for item in read)
 
     def mask(self, cube: Cube, member: Member, sql: str) -> str:
@@ -94,7 +95,7 @@ class Rules:
         for owner, name in used:
             cube = self.cube(owner)
             member = next(item for item in cube.members if item.name == name)
-            for read, part in [(cube.name, name), *([member.reads] if member.reads else [])]:
+            for read, part in [(cube.name, name), *member.reads]:
                 letting = self._letting(self.cube(read), part)
                 condition = self._any(letting) if letting is not None else None
                 if condition is not None:

@@ -17,7 +17,7 @@ Kind = Literal["dimension", "measure", "segment"]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member of a cube. `reads`: a member of another cube that its SQL refers to."""
+    """A member of a cube. `reads`: the members (cube, name) that its SQL refers to."""
 
     name: str
     kind: Kind
@@ -25,7 +25,7 @@ class Member:
     sql: str
     plain: str
     mask: str | None = None
-    reads: tuple[str, str] | None = None
+    reads: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +111,11 @@ SALES: Final = (
     Member("flag", "dimension", "boolean", "{CUBE}.flag", "{CUBE}.flag"),
     Member("secret", "dimension", "string", "{CUBE}.secret", "{CUBE}.secret", mask="NULL"),
     Member("at", "dimension", "time", "{CUBE}.at", "{CUBE}.at"),
-    Member("shop_name", "dimension", "string", "{shops.name}", "{shops.zz_name}", reads=("shops", "name")),
+    Member("shop_name", "dimension", "string", "{shops.name}", "{shops.zz_name}", reads=(("shops", "name"),)),
     Member("count", "measure", "count", "", ""),
     Member("total", "measure", "sum", "{CUBE}.amount", "{CUBE}.amount"),
     Member("secret_total", "measure", "sum", "{CUBE}.level", "{CUBE}.level"),
-    Member("average", "measure", "number", "{total} / NULLIF({count}, 0)", "{zz_total} / NULLIF({zz_count}, 0)"),
+    Member("average", "measure", "number", "{total} / NULLIF({count}, 0)", "{zz_total} / NULLIF({zz_count}, 0)", reads=(("sales", "total"), ("sales", "count"))),
     Member("greatest", "measure", "max", "{CUBE}.amount", "{CUBE}.amount"),
     Member("low", "segment", "", "{CUBE}.level < 3", "{CUBE}.level < 3"),
     Member("secretive", "segment", "", "{CUBE}.secret = 'secret 1'", "{CUBE}.secret = 'secret 1'"),

@@ -43,6 +43,7 @@ OPERATIONS: Final = [
     if path not in {f"{BASE}/subscribe", "/cubejs-api/graphql"}  # load and graphql once more
 ]
 EXAMPLES: Final = int(os.environ.get("OPENAPI_EXAMPLES", "6"))
+TOO_LARGE: Final = 413
 NO_HTTP: Final = "Invalid HTTP request received."
 KNOWN: Final = (
     "sales.count", "sales.amount", "sales.sold_at", "sales.is_online", "sales.weight", "shops.city",
@@ -113,7 +114,8 @@ def test_answers_are_as_the_document_says(
         response = case.call(headers={"authorization": token}, timeout=60)
         if response.text == NO_HTTP:
             return  # a line longer than the HTTP parser reads: no route was reached
-        case.validate_response(response, checks=checks, headers={"authorization": token})
+        held = CHECKS if response.status_code == TOO_LARGE else checks  # 413 is a refusal, too
+        case.validate_response(response, checks=held, headers={"authorization": token})
         assert response.status_code != 500, response.text
 
     ask()
