@@ -175,8 +175,10 @@ class Handshake(flight.ServerAuthHandler):  # type: ignore[misc]
 
 
 def _read_basic(text: str) -> tuple[str, str]:
+    text = text.strip().rstrip("=")
     try:
-        user, colon, password = base64.b64decode(text, validate=True).decode().partition(":")
+        padded = text + "=" * (-len(text) % 4)  # some clients leave it out
+        user, colon, password = base64.b64decode(padded, validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
         user, colon, password = "", "", ""
     if not colon or not user or len(text) > _LONGEST:

@@ -171,9 +171,9 @@ class Answerer:
             )
         except _ComputingError:
             return None
-        if plan.outer is not None:
+        leaf = _unwrap(plan)
+        if leaf is None:
             return None
-        leaf = plan.leaves[0]
         if tree.find(exp.Limit, exp.Fetch) is not None:
             return None if (leaf.query.limit or 0) > MOST_ROWS else leaf
         return dataclasses.replace(
@@ -361,6 +361,32 @@ class _Run:
                 columns_of=lambda table: table.columns,
             ),
         )
+
+
+def _unwrap(plan: Plan) -> Leaf | None:
+    """Return the only question of a plan, if its answer is the statement's, but for names and order."""
+    if len(plan.leaves) != 1 or plan.checks or plan.catalog:
+        return None
+    (leaf,) = plan.leaves
+    outer = plan.outer
+    if outer is None:
+        return leaf
+    said = {part for part, value in outer.args.items() if value}
+    if not isinstance(outer, exp.Select) or said != {"expressions", "from_"}:
+        return None
+    source = outer.args["from_"].this
+    if not isinstance(source, exp.Table) or source.name != leaf.name:
+        return None
+    if {part for part, value in source.args.items() if value} - {"this", "alias"}:
+        return None
+    found = dict(leaf.columns)
+    columns = []
+    for item in outer.expressions:
+        inner = item.unalias()
+        if not isinstance(inner, exp.Column) or inner.name not in found:
+            return None
+        columns.append((item.alias_or_name, found[inner.name]))
+    return dataclasses.replace(leaf, columns=tuple(columns))
 
 
 def _is_text(kind: pa.DataType) -> bool:
