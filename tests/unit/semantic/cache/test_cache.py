@@ -93,7 +93,9 @@ def test_callers_with_other_rows_never_share(open_shop: OpenShop) -> None:
         groups = random.choice([("all",), ("some",), ("some", "all"), ()])
         status = random.choice(["status 0", "status 1", "nothing", "' OR 1=1"])
         who = SecurityContext(random.choice(["ann", "bob"]), groups, {"status": status})
-        query: dict[str, Any] = random.choice([COUNT, BY_STATUS, COUNT | {"filters": [is_status("status 1")]}])
+        query: dict[str, Any] = random.choice(
+            [COUNT, BY_STATUS, COUNT | {"filters": [is_status("status 1")]}]
+        )
         try:
             expected = plain.ask(query, who)[0]
         except DucatError as refused:
