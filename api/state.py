@@ -89,7 +89,7 @@ def describe_quality(quality: QualityState) -> dict[str, Any]:
 def format_instant(instant: datetime) -> str:
     """Return an instant in UTC with milliseconds and `Z`; one without zone is UTC already."""
     aware = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-    return aware.strftime("%Y-%m-%dT%H:%M:%S.") + f"{aware.microsecond // 1000:03d}Z"
+    return f"{aware.isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def _describe_table(table: TableSnapshot, guarded: frozenset[str]) -> dict[str, Any]:
