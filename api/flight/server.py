@@ -15,6 +15,7 @@ import base64
 import concurrent.futures
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Coroutine, Iterator
 from typing import Any, Final, Self, TypeVar
@@ -23,6 +24,7 @@ import pyarrow as pa
 import structlog
 from pyarrow import flight
 
+from api.errors import BusyError
 from api.flight import about, messages
 from api.flight.entry import CallMiddleware, Entry, Gate, Handshake
 from api.flight.errors import LoginError, shield, to_flight
@@ -69,18 +71,19 @@ class Answers:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: dict[Answer, None] = {}
+        # Weak: an answer that pyarrow drops, for its caller has left, must end.
+        self._running: weakref.WeakSet[Answer] = weakref.WeakSet()
         self._cancelled: OrderedDict[str, None] = OrderedDict()
 
     def enter(self, answer: Answer) -> None:
         """Add one that begins."""
         with self._lock:
-            self._running[answer] = None
+            self._running.add(answer)
 
     def leave(self, answer: Answer) -> None:
         """Take one out."""
         with self._lock:
-            self._running.pop(answer, None)
+            self._running.discard(answer)
 
     def list(self) -> list[Answer]:
         """Return all that run."""
@@ -95,7 +98,7 @@ class Answers:
                 self._cancelled.popitem(last=False)
         for answer in self.list():
             if answer.ticket == ticket:
-                answer.end("canceling statement due to user request")
+                answer.end(QueryCancelledError("canceling statement due to user request"))
 
     def is_cancelled(self, ticket: str) -> bool:
         """Whether a ticket was cancelled."""
@@ -110,7 +113,7 @@ class Answer:
         self.ticket = ticket
         self.waits_since: float | None = time.monotonic()
         self._server, self._rows, self._call = server, rows, call
-        self._reason: str | None = None
+        self._reason: DucatError | None = None
         self._is_ended = False
         server.answers.enter(self)
 
@@ -129,26 +132,29 @@ class Answer:
         self.waits_since = time.monotonic()
         return batch
 
-    def end(self, reason: str) -> None:
+    def end(self, reason: DucatError) -> None:
         """Stop the query, unless it is done. May be called from any thread."""
         if not self._is_ended:
             self._is_ended = True
             self._reason = reason
-            self._server.soon(self._rows.close, QueryCancelledError(reason))
+            self._server.soon(self._rows.close, reason)
         self._server.answers.leave(self)
 
     def __del__(self) -> None:
-        self.end("the caller went away")
+        # Without the registry's lock: garbage is collected anywhere, also while it is held.
+        if not self._is_ended:
+            self._is_ended = True
+            self._server.soon(self._rows.close, QueryCancelledError("the caller went away"))
 
     def _next(self) -> pa.RecordBatch | None:
         if self._is_ended:
-            raise self._call.refuse(QueryCancelledError(self._reason or "the answer has ended"))
+            raise self._call.refuse(self._reason or QueryCancelledError("the answer has ended"))
         try:
             return self._call.wait(self._rows.read())
         except Exception:
             if self._reason is not None:
-                raise self._call.refuse(QueryCancelledError(self._reason)) from None
-            self.end("the answer failed")
+                raise self._call.refuse(self._reason) from None
+            self.end(QueryCancelledError("the answer failed"))
             raise
 
 
@@ -252,7 +258,7 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
         """End what runs, tell its callers, and listen no more."""
         self._watching.cancel()
         for answer in self.answers.list():
-            answer.end("the server is stopping")
+            answer.end(BusyError("the server is stopping"))
         # A caller that reads nothing would keep the server from ending.
         ending = threading.Thread(target=self.shutdown, name="flight-end", daemon=True)
         ending.start()
@@ -495,7 +501,9 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
                 since = answer.waits_since
                 if since is not None and since < late:
                     answer.end(
-                        f"the caller took nothing of its answer for {STALLED_SECONDS:g} seconds"
+                        QueryCancelledError(
+                            f"the caller took nothing of its answer for {STALLED_SECONDS:g} seconds"
+                        )
                     )
 
 

@@ -377,7 +377,7 @@ def _unwrap(plan: Plan) -> Leaf | None:
     source = outer.args["from_"].this
     if not isinstance(source, exp.Table) or source.name != leaf.name:
         return None
-    if {part for part, value in source.args.items() if value} - {"this", "alias"}:
+    if {part for part, value in source.args.items() if value} - {"this", "alias", "quoted"}:
         return None
     found = dict(leaf.columns)
     columns = []

@@ -130,7 +130,7 @@ def test_a_statement_whose_parameters_have_no_values_is_refused(flight: FlightSe
         ("SELECT hidden_count FROM secrets", "secrets"),
         ("SELECT FROM WHERE", "syntax"),
         ("SELECT sale_id FROM sales; SELECT 1", "exactly one statement"),
-        ("", "exactly one statement"),
+        (" ", "exactly one statement"),
         ("INSERT INTO sales VALUES (1)", "read-only"),
         ("SET TIME ZONE 'Europe/Paris'", "x-ducat-timezone"),
     ],

@@ -21,7 +21,15 @@ SLOW = "SELECT MEASURE(greatest) FROM slow"
 LONG = "SELECT a.n FROM numbers a"
 
 
+def exhaust(reader: arrow.FlightStreamReader) -> None:
+    """Read to the end (`read_all` takes a cancelled answer for Ctrl-C)."""
+    while True:
+        reader.read_chunk()
+
+
 def lines(flight: FlightServer, member: str) -> list[dict[str, Any]]:
+    if not (flight.site.home / "query-log.ndjson").exists():
+        return []
     return [line for line in read_log(flight.server) if member in line["members"]]
 
 
@@ -73,9 +81,9 @@ def test_an_answer_is_cancelled_by_its_info(flight: FlightServer) -> None:
         name = f"{messages.FLIGHT}.CancelFlightInfoResult"
         assert messages.read(name, told.body.to_pybytes()).status == 1
         with pytest.raises((arrow.FlightCancelledError, pa.ArrowException)):
-            reader.read_all()
+            exhaust(reader)
         with pytest.raises(arrow.FlightCancelledError):
-            client.do_get(found.endpoints[0].ticket, options(token)).read_all()
+            exhaust(client.do_get(found.endpoints[0].ticket, options(token)))
         (closed,) = client.do_action(arrow.Action("CloseSession", b""), options(token))
         name = f"{messages.FLIGHT}.CloseSessionResult"
         assert messages.read(name, closed.body.to_pybytes()).status == 1
@@ -91,7 +99,7 @@ def test_a_server_stops_though_a_caller_does_not_read(flight_site: Site, tmp_pat
         process.terminate()
         assert process.wait(20) == 0
         with pytest.raises((arrow.FlightError, pa.ArrowException)):
-            reader.read_all()
+            exhaust(reader)
         client.close()
 
 
