@@ -263,6 +263,11 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
         ending = threading.Thread(target=self.shutdown, name="flight-end", daemon=True)
         ending.start()
         await asyncio.to_thread(ending.join, _CLOSE_SECONDS)
+        if ending.is_alive():
+            # Nor may it keep the process from ending: pyarrow would wait for it at exit.
+            for kept in weakref.getweakrefs(self):
+                if isinstance(kept.__callback__, weakref.finalize):
+                    kept.__callback__.atexit = False
         await asyncio.to_thread(self._answerer.close)
 
     # What pyarrow calls.
