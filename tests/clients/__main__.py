@@ -25,6 +25,7 @@ MODULES: Final = (
     "tests.clients.python_clients",
     "tests.clients.agents",
     "tests.clients.wire",
+    "tests.clients.flight_sql",
     "tests.clients.jdbc",
 )
 
