@@ -15,10 +15,10 @@ import jwt
 import pyarrow as pa
 import pytest
 
-from tests.unit.api.conftest import SECRET, Server, Site, make_site, publish, run_server
+from tests.unit.api.conftest import SECRET, Server, Site, make_site, publish, run_server, wait_until
 from tests.unit.api.test_policies import MODEL as GUARDED
 
-_PORT = re.compile(r"Flight SQL clients connect to 127\.0\.0\.1:(\d+)")
+_PORT = re.compile(r"Flight SQL clients connect to (?:127\.0\.0\.1|0\.0\.0\.0):(\d+)")
 BEARER = "adbc.flight.sql.authorization_header"
 ZONE = "adbc.flight.sql.rpc.call_header.x-ducat-timezone"
 ROWS = 1_000_001
@@ -66,6 +66,7 @@ class FlightServer:
 def run_flight(site: Site, folder: Path, **environment: str) -> Iterator[FlightServer]:
     """Run `ducat serve` with Flight SQL on a free port."""
     with run_server(site, folder, DUCAT_FLIGHT_PORT="0", **environment) as server:
+        wait_until(lambda: _PORT.search(server.log.read_text()) is not None)
         found = _PORT.search(server.log.read_text())
         assert found is not None, server.log.read_text()
         scheme = "grpc+tls" if "DUCAT_POSTGRES_TLS_CERT" in environment else "grpc"

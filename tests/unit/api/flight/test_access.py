@@ -6,8 +6,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import adbc_driver_flightsql.dbapi as adbc
 import adbc_driver_manager as manager
 import pyarrow as pa
 import pytest
@@ -18,6 +20,7 @@ from api.flight.tickets import Seals, TicketError
 from semantic.query.context import SecurityContext
 from tests.unit.api.conftest import DUCAT, Site
 from tests.unit.api.flight.conftest import FlightServer, run_flight
+from tests.unit.api.postgres.test_login import make_certificate
 
 COUNT = "SELECT MEASURE(count) FROM guarded"
 
@@ -177,3 +180,27 @@ def test_a_server_without_it_does_not_import_it() -> None:
         "assert not {'pyarrow.flight', 'api.flight', 'google.protobuf'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_over_tls_passwords_are_taken_and_nothing_else_is_spoken(
+    flight_site: Site, tmp_path: Path
+) -> None:
+    certificate, key = make_certificate(tmp_path)
+    verified = {
+        "adbc.flight.sql.client_option.tls_root_certs": certificate.read_text(),
+        "adbc.flight.sql.client_option.tls_override_hostname": "localhost",
+    }
+    with run_flight(
+        flight_site, tmp_path, DUCAT_POSTGRES_TLS_CERT=str(certificate),
+        DUCAT_POSTGRES_TLS_KEY=str(key), DUCAT_POSTGRES_HOST="0.0.0.0",  # noqa: S104
+        DUCAT_ENVIRONMENT="production",
+    ) as running:  # fmt: skip
+        login = {"username": "ann", "password": running.token("readers")}
+        assert running.ask(COUNT, **login, **verified).to_pylist() == [{"count": 134}]
+        with pytest.raises(manager.Error):
+            adbc.connect(running.address.replace("+tls", ""), db_kwargs=login, autocommit=True)
+
+
+def test_the_first_of_several_workers_answers(flight_site: Site, tmp_path: Path) -> None:
+    with run_flight(flight_site, tmp_path, DUCAT_WORKERS="2") as running:
+        assert running.ask("SELECT MEASURE(count) FROM sales").to_pylist() == [{"count": 400}]
