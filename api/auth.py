@@ -167,7 +167,8 @@ class Authenticator:
         """Return who holds a token, and whether the token was made here."""
         if not token:
             raise AuthenticationError(
-                "Authorization header isn't set", suggestion="make a token with `ducat token USER`"
+                "Authorization header isn't set",
+                suggestion="send the token that `ducat serve` or the demo printed, or one of `ducat token USER`",
             )
         if token.startswith(PREFIX):
             if self.key_file is None:

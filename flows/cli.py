@@ -68,9 +68,12 @@ def run(root: Path | None, pipelines: tuple[str, ...], as_json: bool) -> None:
     from flows.orchestration.limits import ensure_limits  # noqa: PLC0415  (imports Prefect)
     from flows.orchestration.runs import run_pipeline  # noqa: PLC0415
     from flows.orchestration.server import log_without_tracebacks, require_server  # noqa: PLC0415
+    from flows.sources.address import require_an_address  # noqa: PLC0415
 
     settings, project = _open(root)
     found = load_pipelines(project)
+    # Before a server is started for it: that takes long.
+    require_an_address([item for item in found if not pipelines or item.name in pipelines])
     require_server()
     ensure_limits(found)
     log_without_tracebacks()

@@ -97,9 +97,12 @@ def read_snapshot(serving: Path) -> Snapshot:
             tables=tuple(_read_table(table) for table in document["tables"]),
         )
     except FileNotFoundError as missing:
+        demo = serving.parent / "demo"
+        run = "run the flows first: `ducat flows run`"
+        if (demo / serving.name / MANIFEST).is_file():
+            run = f"set DUCAT_HOME={demo}, what the demo serves is there; or {run}"
         raise SnapshotError(
-            f"no tables are in service: {path} does not exist",
-            suggestion="run the flows first: `ducat flows run`",
+            f"no tables are in service: {path} does not exist", suggestion=run
         ) from missing
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as malformed:
         raise SnapshotError(

@@ -35,6 +35,7 @@ from flows.errors import (
     IngestFailedError,
     PipelineError,
     SourceDownError,
+    SourceMissingError,
 )
 from flows.ingest import ingest
 from flows.lake import Lake
@@ -44,6 +45,7 @@ from flows.orchestration.freshness import find_stale
 from flows.orchestration.limits import name_limit
 from flows.pipeline import Pipeline, TableRun
 from flows.serving import discard, promote
+from flows.sources.address import require_an_address
 from flows.transform import transform_silver
 from quality.contract import load_contracts
 from quality.gate import GateResult, check_candidate
@@ -117,8 +119,10 @@ def ingest_pipeline(pipeline: str) -> None:
 
     Raises:
         IngestFailedError: at least one source stopped; the others are loaded.
+        SourceMissingError: no source has an address; none was asked.
     """
     shop = open_workshop(pipeline)
+    require_an_address((shop.pipeline,))
     with concurrency(name_limit(pipeline, "bronze"), occupy=1, strict=True):
         futures = [
             (item.name, ingest_source.submit(pipeline, item.name)) for item in shop.pipeline.sources
@@ -238,9 +242,12 @@ def run_pipeline(pipeline: str, days: list[date] | None = None, *, fetch: bool =
 
     A source that stopped does not keep the others out of service: the rest is published, and the
     run then fails with the source's error. When the rest cannot be published either, the run names
-    the source first: what is missing is the likely reason.
+    the source first: what is missing is the likely reason. Where no source has an address, nothing
+    else is done.
     """
     stopped = _find_stopped(ingest_pipeline(pipeline, return_state=True)) if fetch else None
+    if isinstance(stopped, SourceMissingError):
+        raise stopped
     try:
         transform_pipeline(pipeline, days)
         snapshot = publish_pipeline(pipeline, days)

@@ -9,7 +9,7 @@ import { createRoot } from 'react-dom/client';
 import './explorer.css';
 
 const EXAMPLE = `# One definition, the same number in every tool.
-# Write a token above (ducat token USER), then press Ctrl-Enter.
+# Write a token above (the server or the demo printed one), then press Ctrl-Enter.
 {
   freshness {
     quality
@@ -46,7 +46,7 @@ function Explorer() {
           id="token"
           type="password"
           autoComplete="off"
-          placeholder="ducat token USER"
+          placeholder="the printed one, or ducat token USER"
           value={token}
           onChange={change}
         />

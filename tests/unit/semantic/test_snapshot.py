@@ -51,6 +51,19 @@ def test_a_snapshot_whose_file_is_missing_is_not_published(tmp_path: Path) -> No
         read_snapshot(tmp_path)
 
 
+def test_where_only_a_demo_serves_tables_the_hint_names_its_home(tmp_path: Path) -> None:
+    demo = tmp_path / "demo"
+    (demo / "serving").mkdir(parents=True)
+    with pytest.raises(SnapshotError) as before:
+        read_snapshot(tmp_path / "serving")
+    (demo / "serving" / "gold-1.duckdb").touch()
+    publish_snapshot(demo / "serving", _snapshot(1))
+    with pytest.raises(SnapshotError) as while_it_runs:
+        read_snapshot(tmp_path / "serving")
+    assert "DUCAT_HOME" not in str(before.value)
+    assert f"DUCAT_HOME={demo}," in str(while_it_runs.value)
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b"null", b'{"format": 1}', b'{"format": 2, "id": "x"}', b"\xff\xfe"],
