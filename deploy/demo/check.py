@@ -1,4 +1,4 @@
-"""Ten metrics, five faces, one number: equal to the SQL written by hand, or an error."""
+"""Ten metrics, every face, one number: equal to the SQL written by hand, or an error."""
 
 from __future__ import annotations
 

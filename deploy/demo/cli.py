@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
+from deploy.demo import interruption
 from deploy.demo.sources.cli import sources
 from semantic.project import Project
 from semantic.settings import read_settings
@@ -86,9 +85,7 @@ def _with_platform(
 
     project = Project.open(read_settings(root).project)
     home = project.root / ".ducat" / "demo"
-    # SIGINT too: a shell without job control starts what is in the background deaf to it.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _interrupt)
+    interruption.listen()
     steps = Steps(Console(file=sys.stderr, highlight=False, soft_wrap=True))
     finished = False
     with hold_folder(home):
@@ -106,14 +103,6 @@ def _with_platform(
                 shutil.rmtree(home, ignore_errors=True)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    # Once is enough: a second one would leave running what the first is about to end.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
-    click.echo("\nstopping…", err=True)
-    raise KeyboardInterrupt
-
-
 def _print_welcome(platform: Platform, steps: Steps) -> None:
     doors = platform.doors
     click.echo(
@@ -126,11 +115,13 @@ Ducat is up after {steps.total:.0f} s. Ctrl-C stops everything.
   Prefect     {platform.prefect_url}/runs
   Data Docs   {platform.docs}
   MCP         {doors.ducat_url}/mcp   (agents; the same token)
+  Postgres    port {doors.postgres_port}, user token, password the token, any database
 
 Try, in another terminal in this folder:
   export TOKEN={doors.token}
   curl -H "Authorization: Bearer $TOKEN" -G {doors.ducat_url}/cubejs-api/v1/load \\
     --data-urlencode 'query={{"measures": ["flight_operations.on_time_rate"]}}'
+  PGPASSWORD=$TOKEN psql -h 127.0.0.1 -p {doors.postgres_port} -U token -d ducat -c '\\dt'
   DUCAT_HOME=.ducat/demo .venv/bin/ducat query '{{"measures": ["flight_operations.on_time_rate"]}}'
 """
     )

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+import psycopg
 
 from deploy.demo.metrics import Metric
+from deploy.demo.ports import LOOPBACK
 from deploy.errors import ProcessFailedError
 from semantic.project import Project
 from semantic.query.context import SecurityContext
@@ -28,6 +30,7 @@ class Doors:
     project: Path
     serving: Path
     ducat_url: str
+    postgres_port: int
     token: str
     superset_url: str
     superset_user: str
@@ -63,12 +66,24 @@ def ask_graphql(doors: Doors, metric: Metric) -> float:
 
 def ask_sql(doors: Doors, metric: Metric) -> float:
     """Ask the SQL door that Superset's plug-in uses."""
-    where = (
-        f" WHERE {metric.filter_member} = '{metric.filter_value}'" if metric.filter_member else ""
-    )
-    text = f"SELECT MEASURE({metric.measure}) AS m FROM {metric.view}{where}"  # noqa: S608
-    answer = _post(doors, "/ducat/v1/sql", {"sql": text})
+    answer = _post(doors, "/ducat/v1/sql", {"sql": _write_sql(metric)})
     return float(answer["rows"][0][0])
+
+
+def ask_postgres(doors: Doors, metric: Metric) -> float:
+    """Ask over the Postgres wire, as psql and BI tools do; the token is the password."""
+    with psycopg.connect(
+        host=LOOPBACK,
+        port=doors.postgres_port,
+        user="token",
+        password=doors.token,
+        dbname="ducat",
+        connect_timeout=SECONDS,
+    ) as connection:
+        row = connection.execute(_write_sql(metric).encode()).fetchone()
+    if row is None:
+        raise ProcessFailedError(f"the Postgres wire gave no row for {metric.measure}")
+    return float(row[0])
 
 
 def ask_python(doors: Doors, metric: Metric) -> float:
@@ -139,9 +154,17 @@ FACES: Final[Mapping[str, Callable[[Doors, Metric], float]]] = {
     "REST": ask_rest,
     "GraphQL": ask_graphql,
     "SQL": ask_sql,
+    "Postgres": ask_postgres,
     "Python": ask_python,
     "Superset": ask_superset,
 }
+
+
+def _write_sql(metric: Metric) -> str:
+    where = (
+        f" WHERE {metric.filter_member} = '{metric.filter_value}'" if metric.filter_member else ""
+    )
+    return f"SELECT MEASURE({metric.measure}) AS m FROM {metric.view}{where}"  # noqa: S608
 
 
 def _post(doors: Doors, path: str, body: Mapping[str, Any]) -> Any:

@@ -18,11 +18,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -38,7 +39,12 @@ from deploy.errors import DemoRunningError, ToolMissingError
 from deploy.services import DUCAT, FLOWS, PREFECT_SERVER, SUPERSET, Service
 
 SUPERSET_ENVIRONMENT: Final = ".venv-superset"
-PORTS: Final[Mapping[str, int]] = {"ducat": 4000, "prefect": 4200, "superset": 8088}
+PORTS: Final[Mapping[str, int]] = {
+    "ducat": 4000,
+    "postgres": 15432,
+    "prefect": 4200,
+    "superset": 8088,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +145,12 @@ def start_platform(project: Path, home: Path, *, days: int, steps: Steps) -> Ite
             processes.wait_until_healthy(process, url, seconds=seconds)
 
         pool = stack.enter_context(ThreadPoolExecutor(1))
-        preparing: list[subprocess.Popen[bytes]] = []
+        preparing = _Preparing()
+        # The pool waits for its thread, and that for its process: who leaves early ends it first.
+        stack.callback(preparing.end)
         superset_ready = pool.submit(
-            prepare, project / SUPERSET_ENVIRONMENT, home / "superset", started=preparing.append
+            prepare, project / SUPERSET_ENVIRONMENT, home / "superset", started=preparing.take
         )
-        # The pool waits for its thread, and that for this process: who leaves early ends it first.
-        stack.callback(_end, preparing)
         prefect_port = int(site.values["prefect_port"])
         prefect = start(PREFECT_SERVER, prefect_port)
         sources, ready_file = _start_sources(site, days)
@@ -163,7 +169,8 @@ def start_platform(project: Path, home: Path, *, days: int, steps: Steps) -> Ite
             run_deployment(site.values["prefect_url"], "run/flights", seconds=1200)
         ducat_port = int(site.values["ducat_port"])
         with steps.step("Ducat", site.values["ducat_url"]):
-            ducat = start(DUCAT, ducat_port)
+            wire = {"DUCAT_POSTGRES_PORT": site.values["postgres_port"]}
+            ducat = start(DUCAT, ducat_port, wire)
             wait(ducat, DUCAT, ducat_port, 60)
         with steps.step("Superset set-up", "database, roles, admin"):
             superset_site = superset_ready.result()
@@ -183,6 +190,7 @@ def start_platform(project: Path, home: Path, *, days: int, steps: Steps) -> Ite
                 project=project,
                 serving=home / "serving",
                 ducat_url=site.values["ducat_url"],
+                postgres_port=int(site.values["postgres_port"]),
                 token=make_token(site.values["jwt_secret"], user="demo", groups=("analysts",)),
                 superset_url=site.values["superset_url"],
                 superset_user=superset_site.admin_user,
@@ -194,12 +202,32 @@ def start_platform(project: Path, home: Path, *, days: int, steps: Steps) -> Ite
         )
 
 
-def _end(started: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Kill what runs still, with all that it started."""
-    for popen in started:
-        if popen.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(popen.pid, signal.SIGKILL)
+@dataclass(slots=True)
+class _Preparing:
+    """The process that another thread starts, and whether it is wanted still."""
+
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _started: subprocess.Popen[bytes] | None = None
+    _ended: bool = False
+
+    def take(self, started: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            self._started = started
+            if self._ended:
+                _kill(started)
+
+    def end(self) -> None:
+        with self._lock:
+            self._ended = True
+            if self._started is not None:
+                _kill(self._started)
+
+
+def _kill(started: subprocess.Popen[bytes]) -> None:
+    """Kill a process that runs still, with all that it started."""
+    if started.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(started.pid, signal.SIGKILL)
 
 
 def _start_sources(site: Site, days: int) -> tuple[Process, Path]:

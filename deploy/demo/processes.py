@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from deploy.demo.interruption import raise_if_asked
 from deploy.errors import ProcessFailedError, ToolMissingError
 
 PR_SET_PDEATHSIG: Final = 1
@@ -128,7 +129,8 @@ def wait_until_healthy(process: Process, url: str, *, seconds: float) -> None:
 
 
 def require_running(process: Process) -> None:
-    """Raise a ProcessFailedError unless the process is running."""
+    """Raise a ProcessFailedError unless the process is running, a KeyboardInterrupt when asked to stop."""
+    raise_if_asked()
     if not process.is_running:
         raise describe_failure(process, f"ended with code {process.popen.returncode}")
 

@@ -76,3 +76,41 @@ def test_a_second_ctrl_c_leaves_nothing_running(demo: subprocess.Popen[str]) -> 
     assert "nothing is left running" in said, said
     _, alive = psutil.wait_procs(started, timeout=10)
     assert alive == []
+
+
+LOSE = """
+import os, signal, sys
+from pathlib import Path
+from deploy.demo import interruption, processes
+interruption.listen()
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+    sum(range(10))  # the handler raises here, where Python drops what is raised
+
+os.register_at_fork(after_in_parent=interrupt)
+folder = Path(sys.argv[1])
+child = processes.start(
+    "child", ("sleep", "600"), environment=os.environ, folder=folder, log=folder / "log"
+)
+print("lost", flush=True)
+try:
+    processes.wait_until_healthy(child, "http://127.0.0.1:9/", seconds=5)
+except KeyboardInterrupt:
+    print("and found")
+finally:
+    processes.stop(child)
+"""
+
+
+def test_ctrl_c_while_a_process_is_started_is_not_lost(tmp_path: Path) -> None:
+    """Python drops what a signal handler raises among the callbacks of a fork."""
+    outcome = subprocess.run(
+        [sys.executable, "-c", LOSE, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert outcome.stdout.split("\n")[:2] == ["lost", "and found"], outcome.stderr
