@@ -23,7 +23,7 @@ def _ours() -> set[int]:
 
 
 def test_every_face_says_what_sql_by_hand_says_and_nothing_is_left() -> None:
-    """Ten metrics, five faces, one number; then no process and no folder remains."""
+    """Ten metrics, six faces, one number; then no process and no folder remains."""
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -39,6 +39,6 @@ def test_every_face_says_what_sql_by_hand_says_and_nothing_is_left() -> None:
         check=False,
     )
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    assert "10 metrics are the same number in 5 faces, exactly" in outcome.stdout
+    assert "10 metrics are the same number in 6 faces, exactly" in outcome.stdout
     assert not (ROOT / ".ducat" / "demo").exists()
     assert _ours() == set()
