@@ -35,9 +35,9 @@ _SHARE: Final = 8  # of the memory for answers
 _LONGEST: Final = 16 * 1024  # bytes of a request
 _LATER: Final = timedelta(days=401, hours=5, minutes=7, seconds=11, microseconds=13)
 _HARMLESS: Final = frozenset({
-    b"host", b"user-agent", b"accept-encoding", b"accept-language", b"connection", b"content-type",
-    b"content-length", b"cache-control", b"pragma", b"referer", b"cookie", b"x-forwarded-for",
-    b"x-forwarded-proto", b"x-real-ip", b"forwarded", b"sec-fetch-mode", b"keep-alive",
+    b"host", b"user-agent", b"accept-encoding", b"accept-language", b"connection",
+    b"cache-control", b"pragma", b"referer", b"cookie", b"x-forwarded-for", b"x-forwarded-proto",
+    b"x-real-ip", b"forwarded", b"sec-fetch-mode", b"keep-alive",
 })  # fmt: skip
 
 
@@ -217,20 +217,24 @@ def _read_headers(scope: Scope) -> tuple[bytes, bytes, str, int] | None:
     for name, value in scope["headers"]:
         if name == b"authorization":
             authorization = authorization or value
-        elif name == b"accept":
-            if b"arrow" in value or not value.startswith((b"*/*", b"application/json")):
-                return None
         elif name == b"content-length":
             length = value
         elif name == b"x-request-id":
             given = given or value
         elif name == b"x-ducat-user":
             user = user or value
-        elif name not in _HARMLESS:
+        elif name not in _HARMLESS and _matters(name, value):
             return None
     if not length.isdigit() or int(length) > _LONGEST:
         return None
     return authorization, user, given.decode("latin-1"), int(length)
+
+
+def _matters(name: bytes, value: bytes) -> bool:
+    """Whether a header could change the answer."""
+    if name == b"accept":
+        return b"arrow" in value or not value.startswith((b"*/*", b"application/json"))
+    return name != b"content-type" or not value.startswith(b"application/json")
 
 
 def _replay(message: Message, receive: Receive) -> Receive:

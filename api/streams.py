@@ -109,6 +109,7 @@ class Flow(Generic[T]):
         *,
         now: datetime | None = None,
         wide: bool = False,
+        renew: bool = False,
     ) -> Flow[T]:
         """Run a query until its first rows are there, and let `begin` look at them, in a thread.
 
@@ -134,7 +135,12 @@ class Flow(Generic[T]):
         def work(cancelled: threading.Event) -> T:
             flow._stream.open(
                 lambda: gateway.layer.stream(
-                    query, asker.context, now=record.time, cancelled=cancelled, wide=wide
+                    query,
+                    asker.context,
+                    now=record.time,
+                    cancelled=cancelled,
+                    wide=wide,
+                    renew=renew,
                 )
             )
             return flow._stream.use(flow._look(begin))
@@ -181,6 +187,7 @@ class Flow(Generic[T]):
     def _look(self, begin: Callable[[ResultStream], T]) -> Callable[[ResultStream], T]:
         def look(stream: ResultStream) -> T:
             snapshot = stream.head.state.snapshot or None
+            self._gateway.metrics.cached.labels(stream.head.cache).inc()
             self._record = replace(self._record, snapshot=snapshot)
             return begin(stream)
 

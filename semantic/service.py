@@ -157,6 +157,8 @@ class SemanticLayer:
             columns = result_columns(bound.columns)
             run = partial(self._execute, compiled, bound, columns)
             try:
+                if self._engine.stamp() is None:  # nothing says whether its tables changed
+                    return run(cancelled)
                 return self._answers.answer(
                     Question(compiled, bound, columns),
                     self._engine.state(compiled.tables),
@@ -176,11 +178,13 @@ class SemanticLayer:
         now: datetime,
         cancelled: threading.Event | None = None,
         wide: bool = False,
+        renew: bool = False,
     ) -> ResultStream:
         """Return the answer, to be read piece by piece and then closed (`semantic/engine/stream.py`).
 
         A query that is `unlimited` and has no limit is answered whole. With `wide` the types follow
-        from the query alone: sums of whole numbers are decimal128(38, 0).
+        from the query alone: sums of whole numbers are decimal128(38, 0). Short answers may be kept
+        ones, but with `renew`.
 
         Raises:
             DucatError: as for `load`; what fails after the first rows is raised by `read`.
@@ -188,12 +192,15 @@ class SemanticLayer:
         for _ in range(_PLANNINGS):
             compiled, bound = self._plans.prepare(query, context, now)
             columns = result_columns(bound.columns)
+            start = partial(self._start, compiled, bound, columns, cancelled, wide=wide)
             try:
-                with step("warehouse") as reading:
-                    reading.note("ducat.tables", compiled.tables)
-                    return self._engine.stream(
-                        compiled, bound, columns, cancelled=cancelled, wide=wide
-                    )
+                return self._answers.stream(
+                    Question(compiled, bound, columns),
+                    self._engine.state(compiled.tables),
+                    start,
+                    wide=wide,
+                    renew=renew,
+                )
             except StalePlanError:  # tables with other types were published meanwhile
                 self._plans.forget()
         raise _too_fast()
@@ -238,7 +245,22 @@ class SemanticLayer:
             reading.note("ducat.tables", compiled.tables)
             return self._engine.execute(compiled, bound, columns, cancelled=cancelled)
 
+    def _start(
+        self,
+        compiled: CompiledQuery,
+        bound: BoundQuery,
+        columns: tuple[ResultColumn, ...],
+        cancelled: threading.Event | None,
+        *,
+        wide: bool,
+    ) -> ResultStream:
+        with step("warehouse") as reading:
+            reading.note("ducat.tables", compiled.tables)
+            return self._engine.stream(compiled, bound, columns, cancelled=cancelled, wide=wide)
+
     def _explain_cache(self, compiled: CompiledQuery, bound: BoundQuery) -> str:
+        if self._engine.stamp() is None:
+            return "not kept"
         try:
             state = self._engine.state(compiled.tables)
         except DucatError:

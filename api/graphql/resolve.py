@@ -91,13 +91,14 @@ async def resolve_cube(_: object, info: GraphQLResolveInfo[Any], **arguments: An
     query = _read_query(selection, made, arguments, info, call)
     compare = arguments.get(COMPARED)
     now = datetime.now(UTC)
+    renew = arguments.get("cache") == "no-cache"
     for _ in range(ATTEMPTS):
         results: list[Result] = []
         texts: list[bytes] = []
         for asked in compare_ranges(query, compare):
             label = label_range(asked, compare, now)
             encode = partial(_encode, selection=selection, owners=call.owners, label=label)
-            result, rows = await call.gateway.load(asked, call.asker, encode, now=now)
+            result, rows = await call.gateway.load(asked, call.asker, encode, now=now, renew=renew)
             results.append(result)
             texts.append(rows)
         if len({result.state.snapshot for result in results}) == 1:

@@ -471,6 +471,8 @@ class _Asking:
         def recorded(cancelled: threading.Event) -> tuple[T, QueryRecord]:
             answer = work(cancelled)
             rows = getattr(answer, "num_rows", None)
+            for outcome in trace.outcomes:
+                self.gateway.metrics.cached.labels(outcome).inc()
             return answer, replace(
                 asked, rows=rows, members=trace.members, filtered_by=trace.filtered_by,
                 snapshot=trace.snapshot,

@@ -162,7 +162,8 @@ class ArrowDoor:
             encoder = Encoder(described, form.codec)
             return _First(encoder, encoder.encode(stream))
 
-        return await Flow.open(self._gateway, request.query, asker, begin, now=now)
+        renew = request.cache_mode == "no-cache"
+        return await Flow.open(self._gateway, request.query, asker, begin, now=now, renew=renew)
 
     async def _send(self, flow: Flow[_First], form: ArrowForm, send: Send) -> None:
         encoder, chunk = flow.first.encoder, flow.first.chunk

@@ -39,6 +39,7 @@ class CubeSqlRequest:
     text: str
     timezone: str = "UTC"
     polls: bool = False
+    renew: bool = False
 
 
 def read_cube_sql(body: bytes) -> CubeSqlRequest:
@@ -64,7 +65,7 @@ def read_cube_sql(body: bytes) -> CubeSqlRequest:
     polls = raw.get("throwContinueWait", False)
     if not isinstance(polls, bool):
         raise QuerySyntaxError('"throwContinueWait" is true or false')
-    return CubeSqlRequest(text, timezone, polls)
+    return CubeSqlRequest(text, timezone, polls, renew=raw.get("cache") == "no-cache")
 
 
 def encode_lines(asked: SqlQuery, result: Result) -> Iterator[bytes]:

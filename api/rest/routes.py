@@ -148,7 +148,9 @@ async def _select(asked: CubeSqlRequest, asker: Asker, gateway: Gateway) -> tupl
             now=record.time,
             timezone=asked.timezone,
             cancelled=cancelled,
+            renew=asked.renew,
         )
+        gateway.metrics.cached.labels(found[1].cache).inc()
         return found, describe_question(record, *found)
 
     return await gateway.run(work, record, asker)
@@ -215,6 +217,7 @@ def _add_sql_routes(router: APIRouter, gateway: Gateway) -> None:
                 timezone=timezone,
                 cancelled=cancelled,
             )
+            gateway.metrics.cached.labels(found[1].cache).inc()
             answer = encode_answer(*found, gateway.layer.catalog)
             return answer, replace(describe_question(asked, *found), size=len(answer))
 

@@ -47,15 +47,16 @@ def select(
     now: datetime,
     timezone: str = "UTC",
     cancelled: threading.Event | None = None,
+    renew: bool = False,
 ) -> tuple[SqlQuery, Result]:
-    """Return what a SELECT asks, and the answer.
+    """Return what a SELECT asks, and the answer; with `renew` it is computed though it may be kept.
 
     Raises:
         QueryError, UnsupportedError: it cannot be answered.
         SnapshotError, EngineError: what is served cannot be read, or the query was stopped.
     """
     asked = parse_sql(text, layer.catalog, visible=layer.visible(context), timezone=timezone)
-    return asked, layer.load(asked.query, context, now=now, cancelled=cancelled)
+    return asked, layer.load(asked.query, context, now=now, cancelled=cancelled, renew=renew)
 
 
 def encode_answer(asked: SqlQuery, result: Result, whole: Catalog) -> bytes:

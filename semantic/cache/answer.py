@@ -39,6 +39,7 @@ class AnswerKey:
     limit: int | None
     defaulted: bool
     snapshot: str
+    wide: bool = False  # sums of whole numbers as `ResultStream` has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,9 @@ class Answer:
         return int(self.table.nbytes) + 1_000
 
 
-def make_key(compiled: CompiledQuery, bound: BoundQuery, snapshot: str) -> AnswerKey | None:
+def make_key(
+    compiled: CompiledQuery, bound: BoundQuery, snapshot: str, *, wide: bool = False
+) -> AnswerKey | None:
     """Return what the answer is kept under; None where it depends on more than that.
 
     Without a snapshot nothing says whether the tables changed. SQL with a word such as `now` or
@@ -71,6 +74,7 @@ def make_key(compiled: CompiledQuery, bound: BoundQuery, snapshot: str) -> Answe
         limit=bound.limit,
         defaulted=bound.defaulted,
         snapshot=snapshot,
+        wide=wide,
     )
 
 

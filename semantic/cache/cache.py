@@ -17,6 +17,7 @@ from semantic.cache.flights import Flights
 from semantic.cache.memory import AnswerMemory
 from semantic.compile.compiled import CompiledQuery
 from semantic.engine.result import AnswerState, Result, ResultColumn
+from semantic.engine.stream import ResultStream
 from semantic.query.bound import BoundQuery
 
 
@@ -102,6 +103,34 @@ class AnswerCache:
         result, shared = self._flights.run(key, compute, cancelled)
         outcome: Outcome = "shared" if shared else "miss"
         return replace(result, query=question.bound.query, columns=question.columns, cache=outcome)
+
+    def stream(
+        self,
+        question: Question,
+        state: AnswerState,
+        start: Callable[[], ResultStream],
+        *,
+        wide: bool = False,
+        renew: bool = False,
+    ) -> ResultStream:
+        """Return the answer piece by piece: a kept one, or what `start` begins.
+
+        What was read at once is kept; a long answer is computed for each who reads it.
+
+        Raises:
+            Exception: whatever the start raised.
+        """
+        key = make_key(question.compiled, question.bound, identify(state), wide=wide)
+        if key is None or (self._memory is None and self._store is None):
+            return start()
+        found = None if renew else self._find(key)
+        if found is not None:
+            return ResultStream.of(_describe(question, found, state))
+        stream = start()
+        stream.head = replace(stream.head, cache="miss")
+        if stream.whole is not None:
+            self._keep(key, stream.whole)
+        return stream
 
     def holds(self, question: Question, state: AnswerState) -> bool | None:
         """Return whether the answer is kept in memory; None when it is never kept."""

@@ -61,14 +61,23 @@ class Flights(Generic[T]):
             QueryCancelledError: the caller left.
             Exception: whatever the work raised, for all who waited.
         """
-        with self._lock:
-            flight = self._flights.get(key)
-            leads = flight is None or flight.abandoned.is_set()
-            if flight is None or leads:
-                flight = self._flights[key] = _Flight()
-            flight.abandoned.callers.append(cancelled)
-        if not leads:
-            return self._wait(flight, cancelled), True
+        while True:
+            with self._lock:
+                flight = self._flights.get(key)
+                leads = flight is None or flight.abandoned.is_set()
+                if flight is None or leads:
+                    flight = self._flights[key] = _Flight()
+                flight.abandoned.callers.append(cancelled)
+            if leads:
+                return self._lead(key, flight, work), False
+            try:
+                return self._wait(flight, cancelled), True
+            except QueryCancelledError:
+                # Stopped by all others in the moment in which this caller joined them.
+                if cancelled is not None and cancelled.is_set():
+                    raise
+
+    def _lead(self, key: AnswerKey, flight: _Flight[T], work: Callable[[threading.Event], T]) -> T:
         try:
             flight.result = result = work(flight.abandoned)
         except BaseException as failure:
@@ -79,7 +88,7 @@ class Flights(Generic[T]):
                 if self._flights.get(key) is flight:
                     del self._flights[key]
             flight.done.set()
-        return result, False
+        return result
 
     def _wait(self, flight: _Flight[T], cancelled: threading.Event | None) -> T:
         while not flight.done.wait(_LOOK):

@@ -49,6 +49,10 @@ class RedisStore:
         name = _name(key)
         try:
             entry = self._client.get(name)
+        except redis.ResponseError as refused:
+            if not str(refused).startswith("WRONGTYPE"):
+                self._leave(refused)
+            return None
         except redis.RedisError as failed:
             self._leave(failed)
             return None
@@ -92,13 +96,16 @@ def decode(entry: bytes, name: str) -> Answer | None:
         return None
     start = len(_MAGIC) + 4
     end = start + int.from_bytes(body[len(_MAGIC) : start], "big")
-    header = orjson.loads(body[start:end])
-    if header["name"] != name:
+    try:  # whole, but perhaps of a version that forgot to call itself another
+        header = orjson.loads(body[start:end])
+        if header["name"] != name:
+            return None
+        with pa.ipc.open_stream(pa.py_buffer(body[end:])) as reader:
+            table = reader.read_all()
+        engine: Literal["duckdb", "postgres"] = header["engine"]
+        return Answer(table, header["total"], header["cut"], engine)
+    except (ValueError, KeyError, TypeError, pa.ArrowException):
         return None
-    with pa.ipc.open_stream(pa.py_buffer(body[end:])) as reader:
-        table = reader.read_all()
-    engine: Literal["duckdb", "postgres"] = header["engine"]
-    return Answer(table, header["total"], header["cut"], engine)
 
 
 def _name(key: AnswerKey) -> str:
@@ -109,5 +116,6 @@ def _name(key: AnswerKey) -> str:
         key.limit,
         key.defaulted,
         key.snapshot,
+        key.wide,
     ]
-    return f"ducat:answer:1:{hashlib.sha256(orjson.dumps(parts)).hexdigest()}"
+    return f"ducat:answer:2:{hashlib.sha256(orjson.dumps(parts)).hexdigest()}"

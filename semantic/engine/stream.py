@@ -41,7 +41,7 @@ WINDOW_ROWS: Final = 65_536
 class ResultStream:
     """An answer whose rows are read one batch after the other."""
 
-    __slots__ = ("_batches", "_release", "head")
+    __slots__ = ("_batches", "_release", "head", "whole")
 
     def __init__(
         self,
@@ -51,6 +51,8 @@ class ResultStream:
     ) -> None:
         """`release` gives back what the batches are read from; it is called once."""
         self.head = head
+        self.whole: Result | None = None
+        """The answer with all rows, when it was read at once; until the stream is closed."""
         self._batches = batches
         self._release = release
 
@@ -58,7 +60,9 @@ class ResultStream:
     def of(cls, result: Result) -> ResultStream:
         """Return a result that is there already, as a stream; it holds nothing of an engine."""
         batches = result.table.to_batches(max_chunksize=BATCH_ROWS)
-        return cls(result.without_rows(), iter(batches))
+        stream = cls(result.without_rows(), iter(batches))
+        stream.whole = result
+        return stream
 
     def __enter__(self) -> Self:
         return self
@@ -96,5 +100,6 @@ class ResultStream:
         """Stop the query if it still runs, and give its connection back. May be called again."""
         release, self._release = self._release, None
         self._batches = iter(())
+        self.whole = None
         if release is not None:
             release()

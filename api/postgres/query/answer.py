@@ -26,6 +26,7 @@ from api.postgres.query.split import MOST_ROWS
 from api.postgres.query.tables import TableBook, Tables
 from api.postgres.types import PgType, type_of
 from api.query_log import name_filters, name_members
+from semantic.cache.answer import Outcome
 from semantic.engine.scratch import Scratch
 from semantic.errors import EngineError, InternalError, LimitExceededError, UnsupportedError
 from semantic.query.context import SecurityContext
@@ -47,6 +48,8 @@ class Trace:
     members: tuple[str, ...] = ()
     filtered_by: tuple[str, ...] = ()
     snapshot: str | None = None
+    outcomes: list[Outcome] = dataclasses.field(default_factory=list)
+    """Where its answers came from."""
 
     def add(self, query: Query) -> None:
         """Add one question."""
@@ -316,6 +319,7 @@ class _Run:
             query, self.caller.context, now=self.caller.place.now, cancelled=self.cancelled
         )
         self.trace.snapshot = result.state.snapshot or None
+        self.trace.outcomes.append(result.cache)
         table = result.table
         if table.num_rows > MOST_ROWS:
             raise LimitExceededError(

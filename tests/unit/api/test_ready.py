@@ -98,7 +98,31 @@ def test_graphql_is_ready_too(own: Server) -> None:
     assert own.graphql(text, n=1)["data"] != answers[0]["data"]
     for _ in range(3):
         assert "errors" in own.graphql("{ cube { sales { nothing } } }")
+    computed = count(own, "miss")
+    for _ in range(3):
+        assert own.graphql('{ cube(cache: "no-cache") { sales { online } } }')["data"]
+    assert count(own, "miss") - computed == 3
     assert count(own) - before == 2
+
+
+def test_every_door_says_where_its_answers_came_from(own: Server) -> None:
+    def ask_sql(**more: str) -> None:
+        body = {"query": "SELECT MEASURE(online) FROM shop_sales", **more}
+        answer = own.client.post("/cubejs-api/v1/cubesql", json=body)
+        assert answer.status_code == 200, answer.text
+
+    def ask_arrow(**more: str) -> None:
+        form = {"accept": "application/vnd.apache.arrow.stream"}
+        answer = own.client.post(LOAD, json={"query": COUNT | {"limit": 3}, **more}, headers=form)
+        assert answer.status_code == 200, answer.text
+
+    for ask_it in (ask_sql, ask_arrow):
+        before = [count(own, outcome) for outcome in ("miss", "hit")]
+        ask_it()
+        ask_it()
+        ask_it(cache="no-cache")
+        after = [count(own, outcome) for outcome in ("miss", "hit")]
+        assert [b - a for a, b in zip(before, after, strict=True)] == [2, 1]
 
 
 def test_callers_never_share(own: Server) -> None:

@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from semantic.cache.answer import is_volatile
+from semantic.cache.answer import AnswerKey, is_volatile
+from semantic.cache.flights import Flights
 from semantic.errors import DucatError, EngineError, QueryCancelledError
 from semantic.query.context import SecurityContext
 from semantic.query.from_json import parse_json
@@ -161,6 +163,52 @@ def test_a_query_goes_on_for_who_stays_and_ends_when_all_have_left(open_shop: Op
         with pytest.raises(QueryCancelledError):
             leads.result(10)
     assert shop.engine.ran == 1
+
+
+def test_who_joins_in_the_moment_when_the_others_leave_asks_again() -> None:
+    flights: Flights[int] = Flights()
+    key = AnswerKey("SELECT 1", (), None, None, defaulted=False, snapshot="one")
+    left, running, ran = threading.Event(), threading.Event(), []
+
+    def work(_: threading.Event) -> int:
+        ran.append(1)
+        if len(ran) > 1:
+            return 7
+        running.set()
+        left.wait(10)
+        raise QueryCancelledError("stopped")  # as an engine that looked before the other came
+
+    with ThreadPoolExecutor(2) as pool:
+        leads = pool.submit(flights.run, key, work, left)
+        running.wait(10)
+        stays = pool.submit(flights.run, key, work, None)
+        time.sleep(0.2)
+        left.set()
+        assert stays.result(10) == (7, False)
+        with pytest.raises(QueryCancelledError):
+            leads.result(10)
+
+
+def test_rows_read_piece_by_piece_are_kept_with_their_own_types(open_shop: OpenShop) -> None:
+    shop = open_shop()
+    query = parse_json(BY_STATUS)
+
+    def read(*, wide: bool = False, renew: bool = False) -> tuple[str, pa.Table]:
+        with shop.layer.stream(query, EVERYBODY, now=NOW, wide=wide, renew=renew) as rows:
+            batches = []
+            while (batch := rows.read()) is not None:
+                batches.append(batch)
+            return rows.head.cache, pa.Table.from_batches(batches, rows.schema)
+
+    found = [read(), read(), read(wide=True), read(wide=True), read(renew=True)]
+    assert [outcome for outcome, _ in found] == ["miss", "hit", "miss", "hit", "miss"]
+    types = [table.schema.field("orders.total").type for _, table in found]
+    assert types == [pa.int64()] * 2 + [pa.decimal128(38, 0)] * 2 + [pa.int64()]
+    assert found[1][1].equals(found[0][1])
+    assert found[3][1].equals(found[2][1])
+    assert shop.ask(BY_STATUS)[1] == "hit"
+    publish(shop.folder / "serving", SEED.replace("101", "201"), version=2)
+    assert read()[0] == "miss"
 
 
 def test_explain_says_whether_an_answer_is_kept(open_shop: OpenShop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -52,8 +53,27 @@ def test_a_cut_or_changed_entry_is_computed_anew(
             client.flushall()
 
 
-def test_an_entry_under_another_name_is_none(redis_server: RedisServer) -> None:
-    del redis_server
+def test_what_another_program_keeps_there_is_no_answer(
+    open_shop: OpenShop, redis_server: RedisServer
+) -> None:
+    shop = open_shop(room=0, store=RedisStore(redis_server.url, seconds=60))
+    shop.ask(COUNT)
+    with redis.Redis.from_url(redis_server.url) as client:
+        [name] = client.keys("ducat:answer:*")
+        client.delete(name)
+        client.rpush(name, "theirs")
+    assert [shop.ask(COUNT) for _ in range(2)] == [([(100,)], "miss"), ([(100,)], "hit")]
+
+
+def test_a_whole_entry_of_another_version_is_none() -> None:
+    for body in (b"", b"\x00\x00\x00\x02{}", b"\x00\x00\x00\x02[]", b"\x00\x00\x00\x09nonsense!"):
+        entry = b"ducat-answer-1\n" + body
+        assert decode(hashlib.sha256(entry).digest() + entry, "one") is None
+    entry = b'ducat-answer-1\n\x00\x00\x00\x0e{"name":"one"}not arrow'
+    assert decode(hashlib.sha256(entry).digest() + entry, "one") is None
+
+
+def test_an_entry_under_another_name_is_none() -> None:
     answer = Answer(pa.table({"a": [1]}), None, truncated=False, engine="duckdb")
     assert decode(encode(answer, "one"), "one") == answer
     assert decode(encode(answer, "one"), "two") is None
