@@ -114,7 +114,7 @@ def run_server(
 
     With a `seat` this process is one of several workers.
     """
-    sys.meta_path.insert(0, _WithoutPandas())
+    _spare_pandas(settings)
     import structlog  # noqa: PLC0415
     import uvicorn  # noqa: PLC0415  (heavy, and the command line must be light)
 
@@ -184,6 +184,12 @@ def run_server(
         layer.close()
         listener.close()
         tracing.close()
+
+
+def _spare_pandas(settings: Settings) -> None:
+    """Do without pandas, but where Ibis' way to another database needs it."""
+    if settings.engine_url is None:
+        sys.meta_path.insert(0, _WithoutPandas())
 
 
 class _WithoutPandas(MetaPathFinder):

@@ -85,11 +85,20 @@ class Supervisor:
             for worker in self._workers:
                 code = self._reap(worker)
                 if code is not None and not self._served:
+                    self._hear_out()
                     self._stop()
                     return code
             for worker in self._workers:
                 if not worker.pid and worker.due <= time.monotonic():
                     self._start(worker)
+
+    def _hear_out(self) -> None:
+        """Wait a little for the first worker, which says why none can start."""
+        first = self._workers[0]
+        deadline = time.monotonic() + STEADY_SECONDS
+        while first.pid and not self._served and time.monotonic() < deadline:
+            signal.sigtimedwait({signal.SIGCHLD}, 0.2)
+            self._reap(first)
 
     def _wait_seconds(self) -> float:
         due = [worker.due for worker in self._workers if not worker.pid]

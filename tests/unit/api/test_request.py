@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import orjson
 import pytest
 
-from api.errors import NoRouteError
+from api.errors import MethodError
 from api.rest.request import read_request
 from semantic.errors import DucatError, QuerySyntaxError, UnsupportedError
 
@@ -112,8 +112,8 @@ def test_several_queries_are_for_clients_that_say_multi(
     )
 
 
-def test_other_methods_have_no_route() -> None:
-    with pytest.raises(NoRouteError):
+def test_other_methods_are_not_answered() -> None:
+    with pytest.raises(MethodError):
         read_request("DELETE", b"", b"")
 
 
