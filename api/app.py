@@ -25,6 +25,7 @@ from semantic.service import SemanticLayer
 from semantic.settings import Settings
 
 BASE = "/cubejs-api/v1"
+_ANSWERING_SECONDS = 0.5  # from the lifespan's start until uvicorn answers, on a busy machine
 
 
 class Closeable(Protocol):
@@ -64,7 +65,7 @@ def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
         await asyncio.to_thread(warm_up)
         if watcher is not None:
             watcher.start()
-        warming = asyncio.create_task(routes.warm_up())
+        warming = asyncio.create_task(_warm_up(routes))
         wire = await _open_wire(gateway) if settings.postgres_port is not None else None
         flight = await _open_flight(gateway) if settings.flight_port is not None else None
         try:
@@ -104,6 +105,12 @@ def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
         allow_headers=["accept", "authorization", "content-type", "x-request-id"],
         expose_headers=["x-request-id"],
     )
+
+
+async def _warm_up(routes: LazyApp) -> None:
+    """Import the frameworks once the server answers, before the first request that needs them."""
+    await asyncio.sleep(_ANSWERING_SECONDS)
+    await routes.warm_up()
 
 
 async def _open_wire(gateway: Gateway) -> Closeable:

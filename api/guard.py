@@ -43,6 +43,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._size = 0
         self._has_head = False
+        self._in_body = False  # of a request whose head is whole
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a head."""
@@ -61,7 +62,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._has_head = False
             self._size = 0
             self._await_head()
-        if not self._has_head:
+        if not self._has_head and not self._in_body:
             self._size += len(data)
         super().data_received(data)
         if not self._has_head and self._size > LARGEST_HEAD and not self.transport.is_closing():
@@ -70,9 +71,14 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Go on: the head is whole."""
-        self._has_head = True
+        self._has_head = self._in_body = True
         self._stop_waiting()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Go on: the body is whole, too, whether somebody read it or not."""
+        self._in_body = False
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""

@@ -143,6 +143,7 @@ class ReadyAnswers:
             found is None
             or stamp is None
             or not results
+            or "apiKey" in asker.context.claims  # a revoked key ends at once
             or self._is_traced
             or any(result.cache != "hit" for result in results)
             or size > self._room
