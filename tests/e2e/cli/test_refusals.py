@@ -17,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 DUCAT = Path(sys.executable).parent / "ducat"
+SOURCES = ("BATCHES", "WEATHER", "API", "DATABASE")
 OURS = ("DUCAT_", "FLIGHTS_", "PREFECT_")
 
 
@@ -93,9 +94,17 @@ def test_a_missing_address_of_the_prefect_server(project: Path) -> None:
 @pytest.mark.parametrize("command", ["run", "serve"])
 def test_a_prefect_server_that_is_not_there(project: Path, command: str) -> None:
     address = "http://127.0.0.1:9/api"
-    error, hint = _refuse(project, "flows", command, PREFECT_API_URL=address)
+    nowhere = {f"FLIGHTS_{name}_URL": "http://127.0.0.1:9" for name in SOURCES}
+    error, hint = _refuse(project, "flows", command, PREFECT_API_URL=address, **nowhere)
     assert error.startswith(f"error[orchestrator_error]: no Prefect server answers at {address}")
     assert "PREFECT_API_URL" in hint
+
+
+def test_sources_that_nobody_named(project: Path) -> None:
+    """Said before a Prefect server is asked: the run could not do anything there."""
+    error, _ = _refuse(project, "flows", "run", PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert error.startswith("error[source_missing]: nobody said where the sources are")
+    assert all(f"FLIGHTS_{name}_URL" in error for name in SOURCES)
 
 
 @pytest.mark.parametrize("command", [("quality", "contracts"), ("quality", "check")])
