@@ -114,7 +114,9 @@ def test_a_failure_midway_breaks_the_answer(big: Server, big_site: Site, token: 
 
 def test_an_interrupt_stops_the_query(big: Server, big_site: Site, token: str) -> None:
     script = (
-        "import semantic, sys\n"
+        # A shell that starts the tests in its background makes them ignore interrupts.
+        "import semantic, signal\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"with semantic.connect({big.url!r}, token={token!r}) as ducat:\n"
         "    print('asking', flush=True)\n"
         "    ducat.query(measures=['slow.greatest'], segments=[], timezone='Europe/Oslo').to_arrow()"
