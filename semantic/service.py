@@ -7,7 +7,7 @@ catalog is one immutable value; a reload replaces the reference, and requests th
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,8 @@ from semantic.catalog.catalog import Catalog, DimensionType, MeasureType
 from semantic.catalog.load import ModelLoader
 from semantic.compile.compiled import CompiledQuery
 from semantic.compile.plan_cache import KEPT_PLANS, PlanCache
+from semantic.compile.rollup import RollupBuild, rollup_builds
+from semantic.compile.rollup_set import RollupCatalog
 from semantic.compile.statement import compile_plan
 from semantic.engine.open_engine import open_engine
 from semantic.engine.query_engine import QueryEngine, StalePlanError
@@ -26,7 +28,13 @@ from semantic.engine.result import AnswerState, Result, ResultColumn
 from semantic.engine.stream import ResultStream
 from semantic.errors import DucatError, SourceUnavailableError
 from semantic.plan.build import build
-from semantic.plan.explain import explain_joins, explain_measures, explain_plan, explain_root
+from semantic.plan.explain import (
+    explain_joins,
+    explain_measures,
+    explain_plan,
+    explain_rollups,
+    explain_root,
+)
 from semantic.plan.nodes import Plan
 from semantic.project import Project
 from semantic.query.bind import bind
@@ -230,9 +238,14 @@ class SemanticLayer:
                 for value in compiled.values
             ],
             "tables": list(compiled.tables),
+            "preAggregations": explain_rollups(plan),
             "cache": self._explain_cache(compiled, bound),
             "model": self._model.whole.version,
         }
+
+    def rollup_builds(self, timezones: Sequence[str]) -> tuple[RollupBuild, ...]:
+        """Return how to make the table of each pre-aggregation of the model, for these time zones."""
+        return rollup_builds(self._model.whole, timezones, self._engine.statistics())
 
     def _execute(
         self,
@@ -315,8 +328,9 @@ class SemanticLayer:
 
     def _plan_cache(self) -> PlanCache:
         engine = self._engine
+        known = RollupCatalog(self._model.whole, engine.statistics)
         return PlanCache(
-            self._model, engine.dialect, size=self._kept_plans, statistics=engine.statistics
+            self._model, engine.dialect, size=self._kept_plans, statistics=known.statistics
         )
 
     def _prepare(
@@ -324,7 +338,7 @@ class SemanticLayer:
     ) -> tuple[BoundQuery, Plan, CompiledQuery]:
         model = self._model
         bound = bind(model.whole, query, now=now, sight=model.sight(context))
-        plan = build(bound.catalog, bound, self._engine.statistics())
+        plan = build(bound.catalog, bound, self._plans.statistics())
         dialect = self._engine.dialect
         compiled = compile_plan(
             bound.catalog, plan, total=query.total, dialect=dialect, context=context

@@ -7,26 +7,18 @@ computed it. What describes the answer (titles, formats, freshness, quality) is 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final, Literal
+from typing import Literal
 
 import pyarrow as pa
 
 from semantic.compile.compiled import CompiledQuery
 from semantic.compile.dialect import Parameter
+from semantic.compile.volatile import is_volatile
 from semantic.query.bound import BoundQuery
 
 Outcome = Literal["off", "miss", "hit", "shared"]
 """No cache for this query; computed; found; computed by another request at the same time."""
-
-_VOLATILE: Final = re.compile(
-    r"\b(now|today|age|random|setseed|rand|uuid\w*|gen_random_uuid|nextval|currval|current_\w+"
-    r"|local_?time\w*|get_current_\w+|transaction_timestamp|statement_timestamp|clock_timestamp"
-    r"|getdate|sysdate|txid_\w+|pg_\w+|getvariable|getenv)\b",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +68,3 @@ def make_key(
         snapshot=snapshot,
         wide=wide,
     )
-
-
-@lru_cache(maxsize=2_048)
-def is_volatile(sql: str) -> bool:
-    """Whether SQL may say what is not in the tables; also where such a word is only a name."""
-    return _VOLATILE.search(sql) is not None

@@ -14,7 +14,8 @@ class CompiledQuery:
     """`values[n]` is the value of `$n+1` in `sql`. `columns` are the columns that it returns.
 
     `total` counts the rows without limit and offset with the same values, when that was asked. The
-    SQL is right only where the columns in `dates` (table, lower-case column) are of type DATE.
+    SQL is right only where the columns in `dates` (table, lower-case column) are of type DATE, and
+    where the built rollups are those of `rollup_set`; `rollups` are the names of those that it reads.
     """
 
     sql: str
@@ -23,6 +24,8 @@ class CompiledQuery:
     tables: tuple[str, ...]
     total: str | None = None
     dates: tuple[tuple[str, str], ...] = ()
+    rollups: tuple[str, ...] = ()
+    rollup_set: str = ""
 
 
 class Parameters:

@@ -67,7 +67,7 @@ class PlanCache:
         "_lock",
         "_model",
         "_size",
-        "_statistics",
+        "statistics",
     )
 
     def __init__(
@@ -79,7 +79,7 @@ class PlanCache:
         statistics: Callable[[], Statistics] = lambda: UNKNOWN,
     ) -> None:
         """Keep at most `size` shapes; 0 keeps none. Plans are made by the `statistics` of their day."""
-        self._statistics = statistics
+        self.statistics = statistics
         self._model = model
         self._dialect = dialect
         self._size = size
@@ -182,7 +182,7 @@ class PlanCache:
     def _compile(self, bound: BoundQuery, context: SecurityContext) -> CompiledQuery:
         return compile_plan(
             bound.catalog,
-            build(bound.catalog, bound, self._statistics()),
+            build(bound.catalog, bound, self.statistics()),
             total=bound.query.total,
             dialect=self._dialect,
             context=context,

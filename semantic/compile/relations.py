@@ -16,6 +16,7 @@ from semantic.catalog.catalog import Expression, Measure, SwitchExpression
 from semantic.compile.aggregates import aggregate, operand
 from semantic.compile.coarse import write_coarse
 from semantic.compile.kinds import write_kind
+from semantic.compile.rollup import write_rolled
 from semantic.compile.scope import Scope
 from semantic.compile.windows import write_roll
 from semantic.compile.writer import KeyName, Placed, Writer, key_column, value_column
@@ -34,6 +35,7 @@ from semantic.plan.nodes import (
     Regroup,
     Relation,
     Roll,
+    Rolled,
     Rows,
     SemiAdditive,
     Spine,
@@ -68,7 +70,7 @@ class Relations:
     def _attachment(self, attachment: Attachment) -> Placed:
         return self.place(attachment.relation)
 
-    def write(self, relation: Relation) -> str:
+    def write(self, relation: Relation) -> str:  # noqa: C901 -- one case for each relation
         """Return the SELECT of a relation."""
         match relation:
             case Aggregate():
@@ -76,11 +78,9 @@ class Relations:
             case Coarsen():
                 return write_coarse(self._writer, relation, self._attachment)
             case Groups():
-                scope = self.scope(relation.rows)
-                source = scope.source()
-                return _select(
-                    self._keys(scope, relation.keys), f"{source}{scope.where()}", len(relation.keys)
-                )
+                return self._groups(relation)
+            case Rolled():
+                return write_rolled(self._writer, relation, self._attachment)
             case Merge():
                 return self._merge(relation)
             case Regroup():
@@ -97,6 +97,12 @@ class Relations:
                 assert_never(unreachable)
 
     # -- from rows ---------------------------------------------------------------------------
+
+    def _groups(self, relation: Groups) -> str:
+        scope = self.scope(relation.rows)
+        source = scope.source()
+        body = f"{source}{scope.where()}"
+        return _select(self._keys(scope, relation.keys), body, len(relation.keys))
 
     def _aggregate(self, relation: Aggregate) -> str:
         scope = self.scope(relation.rows)
@@ -207,6 +213,8 @@ class Relations:
             return text
         number = next(i for i, item in enumerate(placed) if measure in item.values)
         part = relation.parts[number]
+        if isinstance(part, Rolled) and isinstance(part.whole, Aggregate):
+            part = part.whole
         if not isinstance(part, Aggregate):
             return text
         scope = self.scope(part.own or part.rows)

@@ -193,9 +193,16 @@ class Scope:
             text = day if granularity == "day" else self.writer.dialect.truncate(granularity, day)
             return dialect.cast_timestamp(text)
         local = self.local(dimension)
+        return self.cut(dimension, granularity, local)
+
+    def cut(self, dimension: Dimension, granularity: str | None, local: str) -> str:
+        """Return where the period of a wall clock time begins; the time without a granularity."""
+        custom = next((item for item in dimension.granularities if item.name == granularity), None)
         if custom is not None:
             return self._bin(custom, local)
-        return dialect.truncate(granularity, local) if granularity is not None else local
+        if granularity is None:
+            return local
+        return self.writer.dialect.truncate(granularity, local)
 
     def _bin(self, custom: Granularity, local: str) -> str:
         interval = tuple((parse_interval(custom.interval or "") or {}).items())

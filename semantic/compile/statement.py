@@ -81,6 +81,8 @@ class _Statement:
             tables=plan.tables,
             total=f"{head}SELECT count(*) {body}" if total else None,
             dates=tuple(self._writer.dates),
+            rollups=tuple(dict.fromkeys(note.rollup for note in plan.notes if note.used)),
+            rollup_set=plan.statistics.rollups.version,
         )
 
     def _with(self) -> str:

@@ -141,6 +141,8 @@ class Template:
     sql: str
     total: str | None
     dates: tuple[tuple[str, str], ...]
+    rollups: tuple[str, ...]
+    rollup_set: str
     columns: tuple[BoundColumn, ...]
     tables: tuple[str, ...]
     kinds: tuple[type, ...]
@@ -175,7 +177,16 @@ class Template:
         if values is None:
             return None
         sql = self.sql + write_limit(limit, query.offset)
-        compiled = CompiledQuery(sql, values, self.columns, self.tables, self.total, self.dates)
+        compiled = CompiledQuery(
+            sql,
+            values,
+            self.columns,
+            self.tables,
+            self.total,
+            self.dates,
+            self.rollups,
+            self.rollup_set,
+        )
         return Filled(self, compiled, typed, atoms)
 
     def _values(self, atoms: Sequence[Parameter], dialect: Dialect) -> tuple[Parameter, ...] | None:
@@ -213,6 +224,8 @@ def make_template(
         sql=compiled.sql[: len(compiled.sql) - len(tail)],
         total=compiled.total,
         dates=compiled.dates,
+        rollups=compiled.rollups,
+        rollup_set=compiled.rollup_set,
         columns=compiled.columns,
         tables=compiled.tables,
         kinds=tuple(map(type, planning.typed)),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Hashable
-from contextlib import ExitStack
+from collections.abc import Hashable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import duckdb
@@ -14,9 +14,10 @@ from semantic.compile.compiled import CompiledQuery
 from semantic.compile.dialect import DUCKDB, Dialect
 from semantic.engine.deadline import Watchdog
 from semantic.engine.failed import explain_failure
+from semantic.engine.query_engine import StalePlanError
 from semantic.engine.reading import Clock, check_dates, narrow, open_reading, read_count
 from semantic.engine.result import AnswerState, Result, ResultColumn
-from semantic.engine.served import ServedDatabase, look
+from semantic.engine.served import ServedDatabase, Session, look
 from semantic.engine.state import describe
 from semantic.engine.stopped import cut, was_cancelled
 from semantic.engine.stream import ResultStream
@@ -64,7 +65,10 @@ class Engine:
         with self._served.session() as session:
             connection = session.connection
             check_dates(compiled, session)
-            with self._watchdog.watch(connection, self._timeout, cancelled) as watch:
+            with (
+                self._reading(compiled, session),
+                self._watchdog.watch(connection, self._timeout, cancelled) as watch,
+            ):
                 try:
                     connection.execute(compiled.sql, list(compiled.values))
                     kinds = [str(item[1]) for item in connection.description or ()]
@@ -106,7 +110,8 @@ class Engine:
         with ExitStack() as held:
             session = held.enter_context(self._served.session())
             check_dates(compiled, session)
-            reading = open_reading(compiled, session.connection, clock, wide=wide)
+            with self._reading(compiled, session):
+                reading = open_reading(compiled, session.connection, clock, wide=wide)
             held.callback(reading.end)
             state = describe(session.snapshot, read_checks(self._serving), compiled.tables)
             table, truncated = cut(reading.window, bound)
@@ -125,6 +130,21 @@ class Engine:
                 release = held.pop_all().close
                 stream = ResultStream(result.without_rows(), reading.batches(), release)
         return stream
+
+    @contextmanager
+    def _reading(self, compiled: CompiledQuery, session: Session) -> Iterator[None]:
+        """Ask the raw rows where a rollup's file turns out to be damaged.
+
+        Raises:
+            StalePlanError: plan anew, without these rollups.
+        """
+        try:
+            yield
+        except SourceUnavailableError as failed:
+            if not compiled.rollups:
+                raise
+            self._served.distrust(session, compiled.rollups)
+            raise StalePlanError from failed
 
     def state(self, tables: tuple[str, ...] | None) -> AnswerState:
         """Return the state of what is in service."""

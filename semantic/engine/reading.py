@@ -176,11 +176,13 @@ def _find_fitting(
 
 
 def check_dates(compiled: CompiledQuery, session: Session) -> None:
-    """Check what the SQL takes for granted about types.
+    """Check what the SQL takes for granted about types, and about rollups.
 
     Raises:
-        StalePlanError: a column that it takes for a DATE is none.
+        StalePlanError: a column that it takes for a DATE is none, or other rollups are built now.
     """
+    if compiled.rollup_set != session.statistics.stored_version:
+        raise StalePlanError
     for table, column in compiled.dates:
         found = session.statistics.table(table)
         known = None if found is None else found.columns.get(column)

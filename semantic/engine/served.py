@@ -6,7 +6,8 @@ that it names is opened and takes the new queries. Queries in flight keep the fi
 with, and the last of them closes it. So every answer comes from one set of tables.
 
 After the file is attached, DuckDB may neither reach the file system or the network nor change its
-settings: SQL of the model cannot read what the server's user may read.
+settings: SQL of the model cannot read what the server's user may read. The files of rollups are
+attached with it, so a newly built rollup is a new instance too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +24,11 @@ from typing import Final
 
 import duckdb
 
+from semantic.engine.rollups import attach_rollups
 from semantic.engine.statistics import read_statistics
 from semantic.errors import SourceUnavailableError
 from semantic.plan.statistics import Statistics
+from semantic.rollups import ROLLUPS
 from semantic.snapshot import MANIFEST, Snapshot, read_snapshot
 
 # DuckDB 1.5.5 answers some queries that repeat a join wrongly when it shares the repeated part (a
@@ -50,7 +54,14 @@ class _Instance:
 
     __slots__ = ("_catalog", "connection", "idle", "snapshot", "statistics", "users")
 
-    def __init__(self, path: Path, snapshot: Snapshot, memory_limit: str, spill: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        snapshot: Snapshot,
+        memory_limit: str,
+        spill: str,
+        distrusted: AbstractSet[str],
+    ) -> None:
         self.snapshot = snapshot
         self.users = 0
         self.idle: list[duckdb.DuckDBPyConnection] = []
@@ -68,6 +79,7 @@ class _Instance:
                 },
             )
             self.connection.execute(f"ATTACH '{quoted}' AS served (READ_ONLY)")
+            rollups = attach_rollups(self.connection, path.parent, snapshot, distrusted)
             for setting in (
                 "GLOBAL TimeZone = 'UTC'",
                 "GLOBAL enable_external_access = false",
@@ -75,7 +87,7 @@ class _Instance:
             ):
                 self.connection.execute(f"SET {setting}")
             self._catalog = self.connect()
-            self.statistics = read_statistics(self._catalog)
+            self.statistics = read_statistics(self._catalog, rollups)
         except duckdb.Error as failed:
             raise SourceUnavailableError(
                 f"the served file {path.name} cannot be opened: {str(failed).splitlines()[0]}",
@@ -106,7 +118,9 @@ class ServedDatabase:
         self._spill = tempfile.TemporaryDirectory(prefix="ducat-spill-")
         self._lock = threading.Lock()
         self._current: _Instance | None = None
-        self._stamp: tuple[Stamp, Stamp] | None = None
+        self._stamp: tuple[Stamp, Stamp, Stamp] | None = None
+        self._rollups = str(serving / ROLLUPS)
+        self._distrusted: set[str] = set()
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -150,6 +164,17 @@ class ServedDatabase:
         """Return what changes when another manifest is put in service."""
         return look(self._manifest)
 
+    def distrust(self, session: Session, names: Iterable[str]) -> None:
+        """Read these rollups no more, as they are built now: a query over them failed."""
+        with self._lock:
+            self._distrusted.update(
+                found.rollup.file
+                for found in session.statistics.stored
+                if found.rollup.name in set(names)
+            )
+            self._stamp = None
+            self._retire()
+
     def statistics(self) -> Statistics:
         """Return what is known of the tables in service now.
 
@@ -169,22 +194,24 @@ class ServedDatabase:
     def _refresh(self) -> _Instance:
         """Open what the manifest names, when it is not open yet. Needs the lock."""
         if self._current is not None and self._stamp is not None:
-            stamp = (look(self._manifest), self._stamp[1])
+            stamp = (look(self._manifest), self._stamp[1], look(self._rollups))
             if stamp == self._stamp:
                 return self._current
-        manifest = look(self._manifest)
+        manifest, rollups = look(self._manifest), look(self._rollups)
         snapshot = read_snapshot(self._serving)
         path = self._serving / snapshot.file
-        stamp = (manifest, look(str(path)))
+        stamp = (manifest, look(str(path)), rollups)
         if stamp[1] == (0, 0, 0):
             raise SourceUnavailableError(
                 f"the served file {snapshot.file} does not exist",
                 suggestion="publish again with `ducat flows run`",
             )
-        if self._current is not None and self._stamp is not None and stamp[1] == self._stamp[1]:
+        if self._current is not None and self._stamp is not None and stamp[1:] == self._stamp[1:]:
             self._current.snapshot = snapshot  # the same file, described anew
         else:
-            opened = _Instance(path, snapshot, self._memory_limit, self._spill.name)
+            opened = _Instance(
+                path, snapshot, self._memory_limit, self._spill.name, self._distrusted
+            )
             self._retire()
             self._current = opened
         self._stamp = stamp

@@ -6,6 +6,7 @@ The catalog says which tables there are. Columns are looked at when a plan first
 
 from __future__ import annotations
 
+import hashlib
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from typing import Final
 import duckdb
 
 from semantic.plan.statistics import ColumnStatistics, Statistics, TableStatistics
+from semantic.rollups import FoundRollup
 
 _DISTINCT: Final = re.compile(r"\[Approx Unique: (\d+)\]")
 _TABLES: Final = """
@@ -85,13 +87,17 @@ class StoredTables(Mapping[str, TableStatistics]):
         return TableStatistics(rows, columns)
 
 
-def read_statistics(connection: duckdb.DuckDBPyConnection) -> Statistics:
+def read_statistics(
+    connection: duckdb.DuckDBPyConnection, rollups: tuple[FoundRollup, ...] = ()
+) -> Statistics:
     """Return statistics of the connection's tables, read as they are asked for.
 
     Raises:
         duckdb.Error: the catalog cannot be read.
     """
-    return Statistics(StoredTables(connection))
+    marks = "\n".join(f"{item.rollup.file} {item.missing}" for item in rollups)
+    version = hashlib.sha256(marks.encode()).hexdigest()[:16] if rollups else ""
+    return Statistics(StoredTables(connection), stored=rollups, stored_version=version)
 
 
 def _quote(name: str) -> str:

@@ -66,9 +66,10 @@ def build(catalog: Catalog, bound: BoundQuery, statistics: Statistics = UNKNOWN)
         limit=bound.limit + 1 if bound.defaulted and bound.limit is not None else bound.limit,
         offset=bound.offset,
         timezone=bound.timezone,
-        tables=_tables(catalog, rows_of(source)),
+        tables=tables_of(catalog, rows_of(source)),
         masks=bound.masks,
         statistics=statistics,
+        notes=tuple(evaluator.notes),
     )
 
 
@@ -155,7 +156,8 @@ def _ungrouped(finder: RowFinder, frame: Frame, leaves: tuple[Measure, ...]) -> 
     return Ungrouped(rows, leaves)
 
 
-def _tables(catalog: Catalog, rows: Iterable[Rows]) -> tuple[str, ...]:
+def tables_of(catalog: Catalog, rows: Iterable[Rows]) -> tuple[str, ...]:
+    """Return the physical tables that rows are read from."""
     cubes = dict.fromkeys(cube for item in rows for cube in item.cubes)
     waiting = list(cubes)
     while waiting:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from semantic.catalog.catalog import Catalog, Dimension, Measure
 from semantic.catalog.join_graph import JoinTree
 from semantic.errors import UnsafeAggregationError, UnsupportedError
+from semantic.plan.candidates import RollupNote
 from semantic.plan.coarsen import coarsen, leave_unjoined
 from semantic.plan.conversion import plan_conversions
 from semantic.plan.frame import Frame, unique_keys
@@ -36,6 +37,7 @@ from semantic.plan.nodes import (
     Spread,
 )
 from semantic.plan.rolling import Windows
+from semantic.plan.rollup_match import Asked, find_rollup
 from semantic.plan.rows import (
     RowFinder,
     check_switches,
@@ -63,7 +65,16 @@ class _Leaves:
 class Evaluator:
     """Evaluates frames of one query. Equal evaluations give the same relation."""
 
-    __slots__ = ("_bound", "_catalog", "_finder", "_known", "_root", "_statistics", "_windows")
+    __slots__ = (
+        "_bound",
+        "_catalog",
+        "_finder",
+        "_known",
+        "_root",
+        "_statistics",
+        "_windows",
+        "notes",
+    )
 
     def __init__(
         self,
@@ -76,6 +87,7 @@ class Evaluator:
     ) -> None:
         self._catalog = catalog
         self._statistics = statistics
+        self.notes: dict[RollupNote, None] = {}  # what became of rollups
         self._bound = bound
         self._root = root
         self._finder = RowFinder(catalog, self._attach, bound.joins, paths)
@@ -122,7 +134,7 @@ class Evaluator:
         """Return the relation of measures that rows are read for, each at its own cube."""
         if not leaves and not conversions:
             _, rows = self._finder.find(None, frame)
-            return Groups(rows, frame.keys)
+            return self._read(Groups(rows, frame.keys))
         gathered: list[_Leaves] = []
         for leaf in leaves:
             tree, rows = self._finder.find(leaf, frame)
@@ -136,11 +148,11 @@ class Evaluator:
             else:
                 (found.distinct if repeats else found.plain).append(leaf)
         parts: list[Relation] = []
-        roots: list[tuple[JoinTree, Groups]] = []
+        roots: list[tuple[JoinTree, Relation]] = []
         for item in gathered:
             if item.plain:
                 whole = Aggregate(item.rows, frame.keys, tuple(item.plain))
-                parts.append(coarsen(self._catalog, whole, self._bound.masks, self._statistics))
+                parts.append(self._read(whole))
             parts += self._distinct(frame, item)
             parts += self._semi_additive(frame, item)
         for item in gathered:
@@ -151,12 +163,25 @@ class Evaluator:
                 and item.tree not in [tree for tree, _ in roots]
             ):
                 rows = self._finder.from_root(item.tree, frame, item.rows)
-                roots.append((item.tree, Groups(rows, frame.keys)))
+                roots.append((item.tree, self._read(Groups(rows, frame.keys))))
         spines = self._spines(frame, gathered, parts, roots)
         parts += [*(groups for _, groups in roots), *spines]
         for measure in conversions:
             parts += self._convert(frame, measure)
         return parts[0] if len(parts) == 1 else Merge(tuple(parts), frame.keys, fills=True)
+
+    def _read(self, whole: Aggregate | Groups) -> Relation:
+        """Return an aggregate as it costs least: from a rollup, in two steps, or from the rows."""
+        bound, known = self._bound, self._statistics
+        if whole.rows.cube in known.rollups.candidates or known.rollups.undefined:
+            asked = Asked(whole, bound.masks, bound.timezone)
+            rolled, notes = find_rollup(self._catalog, asked, known.rollups)
+            self.notes.update(dict.fromkeys(notes))
+            if rolled is not None:
+                return rolled
+        if isinstance(whole, Groups):
+            return whole
+        return coarsen(self._catalog, whole, bound.masks, known)
 
     def _repeats(self, leaf: Measure, rows: Rows, frame: Frame) -> bool:
         """Whether joins repeat rows of the leaf's cube, so that its aggregate would notice.
@@ -233,7 +258,7 @@ class Evaluator:
         frame: Frame,
         gathered: Sequence[_Leaves],
         parts: Sequence[Relation],
-        roots: Sequence[tuple[JoinTree, Groups]],
+        roots: Sequence[tuple[JoinTree, Relation]],
     ) -> list[Relation]:
         """Return the periods in which measures that ask for all of them have no groups."""
         found: list[Relation] = []

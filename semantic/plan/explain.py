@@ -17,6 +17,7 @@ from semantic.plan.nodes import (
     Regroup,
     Relation,
     Roll,
+    Rolled,
     Rows,
     SemiAdditive,
     Spine,
@@ -101,6 +102,11 @@ def explain_measures(plan: Plan) -> dict[str, str]:
     return found
 
 
+def explain_rollups(plan: Plan) -> list[dict[str, Any]]:
+    """Return what became of each pre-aggregation: whether it is used, and why or why not."""
+    return [{"name": note.rollup, "used": note.used, "why": note.why} for note in plan.notes]
+
+
 def describe_step(step: Step) -> str:
     """Return a join in words."""
     repeats = ", which may repeat rows" if step.multiplies else ""
@@ -122,13 +128,8 @@ def _owner(relation: Relation, name: tuple[str, str]) -> Relation | None:
 
 def _describe(relation: Relation) -> list[str]:
     match relation:
-        case Aggregate() | Coarsen():
+        case Aggregate() | Coarsen() | Groups() | Rolled():
             return _describe_aggregate(relation)
-        case Groups():
-            return [
-                f"the groups of the rows{_by(relation.keys)}",
-                *_indent(_describe_rows(relation.rows), 1),
-            ]
         case Merge():
             head = "put together group by group" if relation.keys else "put side by side"
             return [head, *_below_of(relation)]
@@ -156,9 +157,17 @@ def _describe(relation: Relation) -> list[str]:
             assert_never(unreachable)
 
 
-def _describe_aggregate(relation: Aggregate | Coarsen) -> list[str]:
-    if isinstance(relation, Coarsen):
-        return _describe_coarsen(relation)
+def _describe_aggregate(relation: Aggregate | Coarsen | Groups | Rolled) -> list[str]:
+    match relation:
+        case Coarsen():
+            return _describe_coarsen(relation)
+        case Groups():
+            head = f"the groups of the rows{_by(relation.keys)}"
+            return [head, *_indent(_describe_rows(relation.rows), 1)]
+        case Rolled():
+            return _describe_rolled(relation)
+        case Aggregate():
+            pass
     names = ", ".join(_name(leaf) for leaf in relation.leaves)
     text = f"aggregate the joined rows: {names}"
     if relation.distinct:
@@ -168,6 +177,16 @@ def _describe_aggregate(relation: Aggregate | Coarsen) -> list[str]:
             f"because the join {reason} repeats its rows: {names}"
         )
     return [f"{text}{_by(relation.keys)}", *_indent(_describe_rows(relation.rows), 1)]
+
+
+def _describe_rolled(relation: Rolled) -> list[str]:
+    names = ", ".join(".".join(name) for name in relation.measures)
+    lines = [f"read the rollup {relation.rollup.name}: {names or 'its groups'}{_by(relation.keys)}"]
+    rows = relation.whole.rows
+    count = len(rows.conditions) + len(rows.guards)
+    if count:
+        lines.append(f"{INDENT}its groups that pass {count} condition(s)")
+    return lines
 
 
 def _describe_coarsen(relation: Coarsen) -> list[str]:

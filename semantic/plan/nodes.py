@@ -9,6 +9,7 @@ that it follows are in ARCHITECTURE.md ("What a query means").
   row of the cube once in each group.
 - `Coarsen` is an `Aggregate` that groups rows by few stored values first: the same, sooner.
 - `Groups` are the groups of rows, without measures.
+- `Rolled` is one of these two, read from a table that was computed ahead.
 - `Merge` puts relations of the same groups together; what one of them lacks is empty.
 - `Regroup`, `Spread`, `Rank` and `Compute` are the outer stages of multi-stage measures.
 - `Series`, `Roll` and `Periods` make rolling windows.
@@ -23,11 +24,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from semantic.catalog.catalog import Dimension, Expression, Join, Measure
+from semantic.plan.candidates import RollupNote
 from semantic.plan.statistics import UNKNOWN, Statistics
 from semantic.query.bound import BoundColumn, BoundOrder, Condition
+
+if TYPE_CHECKING:
+    from semantic.plan.rollup import RollupDefinition
 
 MeasureName = tuple[str, str]
 """Cube and measure."""
@@ -182,6 +187,25 @@ class Groups:
     def measures(self) -> tuple[MeasureName, ...]:
         """None."""
         return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rolled:
+    """`whole`, from the table of a rollup that says the same (see `rollup.py`)."""
+
+    whole: Aggregate | Groups
+    rollup: RollupDefinition
+    table: str
+
+    @property
+    def keys(self) -> tuple[GroupKey, ...]:
+        """Those of the whole."""
+        return self.whole.keys
+
+    @property
+    def measures(self) -> tuple[MeasureName, ...]:
+        """What the whole holds."""
+        return self.whole.measures
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +385,7 @@ Relation = (
     Aggregate
     | Coarsen
     | Groups
+    | Rolled
     | Merge
     | Regroup
     | Spread
@@ -384,8 +409,8 @@ class Ungrouped:
 class Plan:
     """The whole answer. `calculated` are the measures that are arithmetic over others.
 
-    `limit` is the number of rows to fetch; `tables` are the physical tables that are read.
-    `statistics` are those that it was made by.
+    `limit` is the number of rows to fetch; `tables` are the physical tables that are read, by a
+    rollup too. `statistics` are those that it was made by; `notes` say what became of each rollup.
     """
 
     source: Relation | Ungrouped
@@ -399,3 +424,4 @@ class Plan:
     tables: tuple[str, ...]
     masks: Mapping[tuple[str, str], Condition | None]
     statistics: Statistics = UNKNOWN
+    notes: tuple[RollupNote, ...] = ()

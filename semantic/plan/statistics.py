@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from semantic.plan.candidates import NO_ROLLUPS, RollupSet
+from semantic.rollups import FoundRollup
+
 _COMPARABLE: Final = ("DATE", "TIMESTAMP", "TIME", "VARCHAR", "BOOLEAN", "UUID", "ENUM", "DECIMAL")
 _WHOLE: Final = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT",
                  "UINTEGER", "UBIGINT")  # fmt: skip
@@ -45,10 +48,15 @@ class Statistics:
     """Tables by lower-case name, with and without their schema.
 
     `eager`: whatever may be planned in another way is, whether it pays or not (tests do so).
+    `rollups` are those of the model that were computed ahead from them; `stored` is what the engine
+    found of them, and `stored_version` tells one finding from another.
     """
 
     tables: Mapping[str, TableStatistics] = field(default_factory=lambda: MappingProxyType({}))
     eager: bool = False
+    rollups: RollupSet = NO_ROLLUPS
+    stored: tuple[FoundRollup, ...] = ()
+    stored_version: str = ""
 
     def table(self, name: str | None) -> TableStatistics | None:
         """Return what is known of a table, by its name as `sql_table` has it."""

@@ -15,6 +15,7 @@ from semantic.plan.nodes import (
     Regroup,
     Relation,
     Roll,
+    Rolled,
     Rows,
     SemiAdditive,
     Spine,
@@ -26,7 +27,7 @@ from semantic.plan.nodes import (
 def parts_of(relation: Relation) -> tuple[Relation, ...]:
     """Return the relations that a relation is made of."""
     match relation:
-        case Aggregate() | Coarsen() | Groups() | SemiAdditive():
+        case Aggregate() | Coarsen() | Groups() | Rolled() | SemiAdditive():
             return ()
         case Spine():
             return relation.sources
@@ -60,10 +61,10 @@ def _own_rows(source: Relation | Ungrouped) -> Iterator[Rows]:
     match source:
         case Ungrouped() | Groups() | SemiAdditive():
             yield source.rows
-        case Aggregate() | Coarsen():
-            whole = source.whole if isinstance(source, Coarsen) else source
+        case Aggregate() | Coarsen() | Rolled():
+            whole = source if isinstance(source, Aggregate) else source.whole
             yield whole.rows
-            if whole.own is not None:
+            if isinstance(whole, Aggregate) and whole.own is not None:
                 yield whole.own
         case Conversions():
             yield source.events
