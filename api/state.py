@@ -60,6 +60,7 @@ def describe_answer(result: Result, whole: Catalog) -> dict[str, Any]:
         "truncated": result.truncated,
         "seconds": round(result.seconds, 6),
         "cache": result.cache,
+        "preAggregations": list(result.rollups),
     }
 
 

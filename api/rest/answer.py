@@ -148,6 +148,7 @@ def encode_result(
         "dbType": result.engine,
         "external": False,
         "slowQuery": False,
+        "usedPreAggregations": {name: {"targetTableName": name} for name in result.rollups},
     }
     if result.query.total:
         body["total"] = result.total

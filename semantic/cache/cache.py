@@ -174,4 +174,5 @@ def _describe(question: Question, answer: Answer, state: AnswerState) -> Result:
         truncated=answer.truncated,
         engine=answer.engine,
         cache="hit",
+        rollups=question.compiled.rollups,
     )

@@ -89,6 +89,7 @@ class Engine:
             total=total,
             truncated=truncated,
             seconds=time.perf_counter() - started,
+            rollups=compiled.rollups,
         )
 
     def stream(
@@ -123,6 +124,7 @@ class Engine:
                 total=reading.total,
                 truncated=truncated,
                 seconds=time.perf_counter() - started,
+                rollups=compiled.rollups,
             )
             if reading.is_whole:
                 stream = ResultStream.of(result)

@@ -53,7 +53,8 @@ class Result:
     """The answer to a query. `total` counts the rows without limit, when that was asked.
 
     Times are local to the query's timezone, without a zone. `truncated` is True when a limit
-    that the caller did not set itself cut rows off.
+    that the caller did not set itself cut rows off. `rollups` are the names of the pre-aggregations
+    that were read in place of rows.
     """
 
     query: Query
@@ -65,6 +66,8 @@ class Result:
     seconds: float = 0.0
     engine: Literal["duckdb", "postgres"] = "duckdb"  # Cube's `dbType`
     cache: Literal["off", "miss", "hit", "shared"] = "off"  # see `semantic/cache/answer.py`
+
+    rollups: tuple[str, ...] = ()
 
     def without_rows(self) -> Result:
         """Return the same, with the columns but none of the rows."""

@@ -108,7 +108,7 @@ def test_the_result_object_has_cubes_keys_in_cubes_order(server: Server) -> None
     answer = server.load({**BY_CITY, "total": True, "limit": 2})
     assert list(answer) == [
         "query", "lastRefreshTime", "annotation", "dataSource", "dbType", "external", "slowQuery",
-        "total", "ducat", "data",
+        "usedPreAggregations", "total", "ducat", "data",
     ]  # fmt: skip
     assert answer["total"] == 3
     assert len(answer["data"]) == 2
