@@ -70,7 +70,7 @@ def rollup_builds(
             try:
                 definition = define_rollup(catalog, cube, item, statistics)
                 zones = tuple(timezones) if definition.local else ("UTC",)
-                builds = [_build(catalog, definition, zone, statistics) for zone in zones]
+                builds = [_build(catalog, definition, zone) for zone in zones]
             except DucatError as refused:
                 why = str(refused)
                 builds = [RollupBuild(name, "UTC", "", "", (), None, None, why)]
@@ -80,11 +80,8 @@ def rollup_builds(
     return tuple(found)
 
 
-def _build(
-    catalog: Catalog, definition: RollupDefinition, timezone: str, statistics: Statistics
-) -> RollupBuild:
-    writer = Writer(catalog, DUCKDB, timezone, {}, _NOBODY, statistics)
-    sql = write_definition(writer, definition)
+def _build(catalog: Catalog, definition: RollupDefinition, timezone: str) -> RollupBuild:
+    sql = write_definition(catalog, definition, timezone)
     time = partition = None
     if definition.partition is not None:
         place, partition = definition.partition
@@ -109,12 +106,13 @@ def digest(sql: str) -> str:
     return hashlib.sha256(sql.encode()).hexdigest()[:32]
 
 
-def write_definition(writer: Writer, definition: RollupDefinition) -> str:
-    """Return the SELECT that makes the table.
+def write_definition(catalog: Catalog, definition: RollupDefinition, timezone: str) -> str:
+    """Return the SELECT that makes the table: a function of the model alone.
 
     Raises:
         DucatError: the members cannot be written.
     """
+    writer = Writer(catalog, DUCKDB, timezone, {}, _NOBODY)
     scope = Scope(writer, definition.rows, _never_place)
     source = scope.source()
     listed = []

@@ -7,18 +7,14 @@ from collections.abc import Callable
 from types import MappingProxyType
 
 from semantic.catalog.catalog import Catalog
-from semantic.compile.dialect import DUCKDB
 from semantic.compile.rollup import digest, write_definition
 from semantic.compile.volatile import is_volatile
-from semantic.compile.writer import Writer
 from semantic.errors import DucatError
 from semantic.plan.candidates import RollupCandidate, RollupSet
 from semantic.plan.rollup import RollupDefinition, define_rollup
 from semantic.plan.statistics import Statistics
-from semantic.query.context import SecurityContext
 from semantic.rollups import TABLE, FoundRollup
 
-_NOBODY = SecurityContext()
 _NOT_BUILT = "it is not built: run `ducat rollups build`"
 
 
@@ -58,7 +54,7 @@ def _find_rollups(catalog: Catalog, statistics: Statistics) -> RollupSet:
             name = f"{cube.name}.{item.name}"
             try:
                 definition = define_rollup(catalog, cube, item, statistics)
-                found = _candidates(catalog, definition, statistics, built.get(name, []))
+                found = _candidates(catalog, definition, built.get(name, []))
             except DucatError as refused:
                 undefined.setdefault(cube.name, []).append((name, str(refused)))
             else:
@@ -71,10 +67,7 @@ def _find_rollups(catalog: Catalog, statistics: Statistics) -> RollupSet:
 
 
 def _candidates(
-    catalog: Catalog,
-    definition: RollupDefinition,
-    statistics: Statistics,
-    built: list[FoundRollup],
+    catalog: Catalog, definition: RollupDefinition, built: list[FoundRollup]
 ) -> list[RollupCandidate]:
     """Return the rollup for each time zone that it is built for.
 
@@ -86,8 +79,7 @@ def _candidates(
     found = []
     for known in built:
         item, why = known.rollup, known.missing
-        writer = Writer(catalog, DUCKDB, item.timezone, {}, _NOBODY, statistics)
-        sql = write_definition(writer, definition)
+        sql = write_definition(catalog, definition, item.timezone)
         if digest(sql) != item.definition:
             why = "the model defines it otherwise since it was built: run `ducat rollups build`"
         elif is_volatile(sql):

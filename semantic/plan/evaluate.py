@@ -218,7 +218,7 @@ class Evaluator:
         typed = tuple(leaf for leaf in item.distinct if is_typed(leaf))
         found: list[Relation] = []
         if typed:
-            found.append(Aggregate(item.rows, frame.keys, typed, distinct=True))
+            found.append(self._read(Aggregate(item.rows, frame.keys, typed, distinct=True)))
         for leaf in item.distinct:
             if not is_typed(leaf):
                 own = self._finder.find_own(leaf)
@@ -227,7 +227,8 @@ class Evaluator:
                         f"{leaf.cube}.{leaf.name} reads joined rows that repeat its own",
                         suggestion="make it a measure of the joined cube",
                     )
-                found.append(Aggregate(item.rows, frame.keys, (leaf,), distinct=True, own=own))
+                whole = Aggregate(item.rows, frame.keys, (leaf,), distinct=True, own=own)
+                found.append(self._read(whole))
         return found
 
     def _check_key(self, rows: Rows, leaf: Measure) -> None:

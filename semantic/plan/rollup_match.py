@@ -217,7 +217,7 @@ def _key_reasons(definition: RollupDefinition, key: GroupKey) -> Iterator[str]:
         yield f"{_full(dimension)} is only in it by {definition.keys[place].granularity}"
     elif not _is_made_of(dimension, key.granularity, definition.keys[place].granularity or ""):
         yield (
-            f"a {key.granularity} of {_full(dimension)} is not made of its "
+            f"{_full(dimension)} by {key.granularity} is not made of its "
             f"{definition.keys[place].granularity}s"
         )
 
