@@ -8,9 +8,10 @@ model's access rules. A token without `exp` does not expire, as in Cube, unless
 `DUCAT_JWT_REQUIRE_EXPIRY` is set; `ducat token` always sets one.
 
 One user may speak for others: the service user (`DUCAT_SERVICE_USER`), which Superset uses. Its
-`X-Ducat-User` header names the person who asks. That person does not inherit the service's groups: a
-service that may see everything must not lend its sight to every reader. Only tokens that were made
-here carry that right; a name that an identity provider gave does not.
+`X-Ducat-User` header names the person who asks, and `X-Ducat-Groups`, a JSON list, the groups that the
+service knows that person by. That person does not inherit the service's groups: a service that may see
+everything must not lend its sight to every reader. Only tokens that were made here carry that right; a
+name that an identity provider gave does not.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import jwt
+import orjson
 import structlog
 
-from api.claims import LONGEST_NAME, ClaimRules
+from api.claims import LONGEST_NAME, MOST_GROUPS, ClaimRules
 from api.errors import AuthenticationError, ImpersonationError
 from api.jwks import KeySet
 from api.keys import PREFIX, KeyFile
@@ -151,17 +153,21 @@ class Authenticator:
         """
         context, is_ours = self._read(_token(headers.get("authorization", "")))
         other = headers.get("x-ducat-user")
-        if other is None:
+        named = headers.get("x-ducat-groups")
+        if other is None and named is None:
             return context
         if context.user != self.service_user or not is_ours:
             raise ImpersonationError(
                 "this token may not speak for another user",
                 suggestion=f"X-Ducat-User is for tokens whose subject is {self.service_user}",
             )
-        if not other.strip() or len(other) > LONGEST_NAME:
+        if other is None or not other.strip() or len(other) > LONGEST_NAME:
             raise ImpersonationError("X-Ducat-User names no user")
-        claims = MappingProxyType({"sub": other, "act": {"sub": context.user}})
-        return SecurityContext(user=other, groups=(), claims=claims)
+        groups = () if named is None else self.rules.translate(_read_groups(named))
+        claims: dict[str, Any] = {"sub": other, "act": {"sub": context.user}}
+        if groups:
+            claims["groups"] = list(groups)
+        return SecurityContext(user=other, groups=groups, claims=MappingProxyType(claims))
 
     def _read(self, token: str) -> tuple[SecurityContext, bool]:
         """Return who holds a token, and whether the token was made here."""
@@ -209,6 +215,24 @@ class Authenticator:
 def _token(header: str) -> str:
     scheme, _, rest = header.strip().partition(" ")
     return rest.strip() if scheme.lower() == "bearer" else header.strip()
+
+
+def _read_groups(header: str) -> tuple[str, ...]:
+    """Return the names in a JSON list; what is anything else names nobody's groups."""
+    try:
+        groups = orjson.loads(header)
+    except orjson.JSONDecodeError:
+        groups = None
+    if (
+        not isinstance(groups, list)
+        or len(groups) > MOST_GROUPS
+        or not all(isinstance(name, str) and 0 < len(name) <= LONGEST_NAME for name in groups)
+    ):
+        raise ImpersonationError(
+            "X-Ducat-Groups is no list of names",
+            suggestion='send a JSON list of texts in ASCII: ["analysts", "caf\\u00e9"]',
+        )
+    return tuple(dict.fromkeys(groups))
 
 
 def _read_header(token: str) -> dict[str, Any] | None:

@@ -63,10 +63,11 @@ class ClaimRules:
         if not all(isinstance(group, str) for group in groups):
             raise AuthenticationError("Invalid token")
         return SecurityContext(
-            user=user, groups=self._translate(groups), claims=MappingProxyType(dict(claims))
+            user=user, groups=self.translate(groups), claims=MappingProxyType(dict(claims))
         )
 
-    def _translate(self, groups: Iterable[str]) -> tuple[str, ...]:
+    def translate(self, groups: Iterable[str]) -> tuple[str, ...]:
+        """Return our names of these groups; those that a map does not name are dropped."""
         if self.groups is None:
             return tuple(groups)
         found = (name for group in groups for name in self.groups.get(group, ()))

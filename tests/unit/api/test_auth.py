@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import jwt
 import pytest
 
 from api.auth import Authenticator, make_token
+from api.claims import ClaimRules
 from api.errors import AuthenticationError, ImpersonationError
 from semantic.errors import SettingsError
 from semantic.settings import Settings
@@ -119,3 +121,46 @@ def test_a_short_secret_or_none_is_refused() -> None:
         make_token("short", user="ann")
     with pytest.raises(SettingsError, match="DUCAT_JWT_SECRET is not set"):
         Authenticator.of(Settings(jwt_secret=None))
+
+
+def test_the_service_says_whose_groups_they_are() -> None:
+    service = make_token(SECRET, user="superset", groups=("bosses",))
+    named = enter(service, x_ducat_user="ann", x_ducat_groups='["caf\\u00e9", "jfk", "jfk"]')
+    assert (named.user, named.groups) == ("ann", ("café", "jfk"))
+    assert named.claims == {"sub": "ann", "act": {"sub": "superset"}, "groups": ["café", "jfk"]}
+    # The service's own groups are never lent, whatever it says.
+    assert enter(service, x_ducat_user="ann").groups == ()
+    assert enter(service, x_ducat_user="ann", x_ducat_groups="[]").groups == ()
+
+
+def test_the_map_of_groups_holds_for_those_that_the_service_names() -> None:
+    rules = ClaimRules(groups=MappingProxyType({"theirs": ("ours",)}))
+    guard = Authenticator(SECRET, None, None, "superset", rules)
+    service = make_token(SECRET, user="superset")
+    found = enter(service, guard, x_ducat_user="ann", x_ducat_groups='["theirs", "ours"]')
+    assert found.groups == ("ours",)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x_ducat_groups": '["bosses"]'},
+        {"x_ducat_user": "", "x_ducat_groups": '["bosses"]'},
+        {"x_ducat_user": "ann", "x_ducat_groups": "bosses"},
+        {"x_ducat_user": "ann", "x_ducat_groups": '"bosses"'},
+        {"x_ducat_user": "ann", "x_ducat_groups": '{"bosses": 1}'},
+        {"x_ducat_user": "ann", "x_ducat_groups": "[1]"},
+        {"x_ducat_user": "ann", "x_ducat_groups": '[""]'},
+        {"x_ducat_user": "ann", "x_ducat_groups": "[" + ",".join(['"a"'] * 1001) + "]"},
+    ],
+)
+def test_groups_without_a_user_or_that_are_no_names_are_refused(headers: dict[str, str]) -> None:
+    with pytest.raises(ImpersonationError):
+        enter(make_token(SECRET, user="superset"), **headers)
+
+
+@pytest.mark.parametrize("more", [{}, {"x_ducat_user": "zoe"}, {"x_ducat_user": "ann"}])
+def test_nobody_else_names_groups(more: dict[str, str]) -> None:
+    token = make_token(SECRET, user="ann", groups=("superset",))
+    with pytest.raises(ImpersonationError):
+        enter(token, x_ducat_groups='["bosses"]', **more)

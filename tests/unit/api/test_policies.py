@@ -198,3 +198,19 @@ def test_how_many_rows_a_guarded_table_has_is_not_told(guarded: Server) -> None:
         answer = guarded.client.post("/graphql", json=body, headers=headers(*groups)).json()
         rows = {table["name"]: table["rows"] for table in answer["data"]["freshness"]["tables"]}
         assert rows == dict.fromkeys(names) | {"dim_shop": 3}
+
+
+def test_the_groups_that_the_service_names_decide_about_rows_in_every_turn(guarded: Server) -> None:
+    """Three times each, in turn: answers that are kept are kept apart by groups, too."""
+    token = jwt.encode({"sub": "superset"}, SECRET, algorithm="HS256")
+    ((mine,),) = guarded.site.ask("SELECT count(*) FROM gold.fct_sale WHERE shop_id = 1")
+    for _ in range(3):
+        for groups, expected in ('["readers"]', 200), ('["others"]', 400), ("[]", 400):
+            answer = guarded.client.post(
+                "/cubejs-api/v1/load",
+                json={"query": COUNT},
+                headers={"authorization": token, "x-ducat-user": "ann", "x-ducat-groups": groups},
+            )
+            assert answer.status_code == expected, answer.text
+            if expected == 200:
+                assert int(answer.json()["data"][0]["guarded.count"]) == mine
