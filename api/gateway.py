@@ -78,7 +78,7 @@ class Gateway:
         self.offload = Offload(settings.query_concurrency, settings.query_timeout_seconds)
         self.callers = Callers(settings.caller_concurrency, settings.caller_rate)
         self.query_log = QueryLog(settings.query_log_path)
-        self.metrics = Metrics(layer.state)
+        self.metrics = Metrics(layer.state, lambda: layer.shadow.tally)
         self.changes = Changes(layer)
 
     async def load(

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from semantic.engine.result import AnswerState
 from semantic.errors import DucatError
+from semantic.shadow import ShadowTally
 
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -20,7 +21,9 @@ BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 6
 class Metrics:
     """The metrics of one server, in a registry of its own."""
 
-    def __init__(self, read_state: Callable[[], AnswerState]) -> None:
+    def __init__(
+        self, read_state: Callable[[], AnswerState], read_shadow: Callable[[], ShadowTally]
+    ) -> None:
         self.registry = CollectorRegistry()
         self.queries = Counter(
             "ducat_queries",
@@ -65,6 +68,7 @@ class Metrics:
         )
         self.set_model(is_current=True)
         self.registry.register(_Freshness(read_state))
+        self.registry.register(_Shadow(read_shadow))
 
     def set_model(self, *, is_current: bool) -> None:
         """Say whether the model in service is the one in the files."""
@@ -74,6 +78,26 @@ class Metrics:
     def render(self) -> bytes:
         """Return the page that Prometheus scrapes."""
         return generate_latest(self.registry)
+
+
+class _Shadow(Collector):
+    """How answers from rollups compared with the rows."""
+
+    def __init__(self, read: Callable[[], ShadowTally]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield one counter."""
+        tally = self._read()
+        found = CounterMetricFamily(
+            "ducat_rollup_comparisons",
+            "Answers from rollups that were asked of the rows again: equal, different, skipped.",
+            labels=["outcome"],
+        )
+        found.add_metric(["equal"], tally.compared - tally.different)
+        found.add_metric(["different"], tally.different)
+        found.add_metric(["skipped"], tally.skipped)
+        yield found
 
 
 class _Freshness(Collector):

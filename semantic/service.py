@@ -6,6 +6,7 @@ catalog is one immutable value; a reload replaces the reference, and requests th
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Hashable, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -23,11 +24,12 @@ from semantic.compile.rollup import RollupBuild, rollup_builds
 from semantic.compile.rollup_set import RollupCatalog
 from semantic.compile.statement import compile_plan
 from semantic.engine.open_engine import open_engine
-from semantic.engine.query_engine import QueryEngine, StalePlanError
+from semantic.engine.query_engine import QueryEngine, RollupReader, StalePlanError
 from semantic.engine.result import AnswerState, Result, ResultColumn
 from semantic.engine.stream import ResultStream
 from semantic.errors import DucatError, SourceUnavailableError
 from semantic.plan.build import build
+from semantic.plan.candidates import RollupSet
 from semantic.plan.explain import (
     explain_joins,
     explain_measures,
@@ -43,6 +45,7 @@ from semantic.query.context import SecurityContext
 from semantic.query.query import Query
 from semantic.query.visibility import Visibility
 from semantic.settings import Settings
+from semantic.shadow import Shadow
 from semantic.steps import step
 
 _PLANNINGS: Final = 5
@@ -58,12 +61,17 @@ class SemanticLayer:
         *,
         plan_cache: int = KEPT_PLANS,
         answers: AnswerCache | None = None,
+        shadow: float = 0.0,
     ) -> None:
-        """Answer by an engine; `answers` keeps answers, without it none is kept."""
+        """Answer by an engine; `answers` keeps answers, without it none is kept.
+
+        `shadow` is the share of answers from rollups that are compared with the rows.
+        """
         self._loader = loader
         self._engine = engine
         self._answers = answers or AnswerCache(0)
         self._kept_plans = plan_cache
+        self._shadow = Shadow(shadow, self._distrust)
         self._reloading = threading.Lock()
         self._model = Visibility(loader.load())
         self._plans = self._plan_cache()
@@ -81,6 +89,7 @@ class SemanticLayer:
         engine_url: str | None = None,
         engine_connections: int = 4,
         answers: AnswerCache | None = None,
+        shadow: float = 0.0,
     ) -> SemanticLayer:
         """Return the layer of a project's model over the tables in `serving`, or at `engine_url`.
 
@@ -101,7 +110,7 @@ class SemanticLayer:
             connections=engine_connections,
         )
         try:
-            return cls(loader, engine, plan_cache=plan_cache, answers=answers)
+            return cls(loader, engine, plan_cache=plan_cache, answers=answers, shadow=shadow)
         except BaseException:
             engine.close()
             raise
@@ -124,6 +133,7 @@ class SemanticLayer:
             engine_url=None if url is None else url.get_secret_value(),
             engine_connections=settings.engine_connections,
             answers=open_cache(settings),
+            shadow=settings.shadow,
         )
 
     @property
@@ -167,7 +177,7 @@ class SemanticLayer:
             try:
                 if self._engine.stamp() is None:  # nothing says whether its tables changed
                     return run(cancelled)
-                return self._answers.answer(
+                answer = self._answers.answer(
                     Question(compiled, bound, columns),
                     self._engine.state(compiled.tables),
                     run,
@@ -176,7 +186,37 @@ class SemanticLayer:
                 )
             except StalePlanError:  # tables with other types were published meanwhile
                 self._plans.forget()
+            else:
+                if answer.rollups and answer.cache != "hit":
+                    again = partial(self._ask_rows, query, context, now)
+                    self._shadow.consider(answer, again)
+                return answer
         raise _too_fast()
+
+    def _ask_rows(self, query: Query, context: SecurityContext, now: datetime) -> Result:
+        """Return the answer from rows, though rollups would say the same."""
+        model = self._model
+        bound = bind(model.whole, query, now=now, sight=model.sight(context))
+        known = self._engine.statistics()
+        none = RollupSet(known.stored_version)
+        plan = build(bound.catalog, bound, dataclasses.replace(known, rollups=none))
+        compiled = compile_plan(
+            bound.catalog,
+            plan,
+            total=query.total,
+            dialect=self._engine.dialect,
+            context=context,
+        )
+        return self._engine.execute(compiled, bound, result_columns(bound.columns))
+
+    def _distrust(self, names: tuple[str, ...]) -> None:
+        if isinstance(self._engine, RollupReader):
+            self._engine.distrust(names)
+
+    @property
+    def shadow(self) -> Shadow:
+        """What compares answers from rollups with the rows."""
+        return self._shadow
 
     def stream(
         self,
@@ -323,6 +363,7 @@ class SemanticLayer:
 
     def close(self) -> None:
         """Close the served file, and forget what is kept."""
+        self._shadow.stop()
         self._answers.close()
         self._engine.close()
 

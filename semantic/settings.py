@@ -109,6 +109,12 @@ class Settings(BaseSettings):
         4, ge=1, le=200, description="connections to the database of `DUCAT_ENGINE_URL`"
     )
     memory_limit: str = Field("4GB", description="memory of the query engine before it spills")
+    shadow: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the answers from rollups that are compared with the rows, such as 0.01",
+    )
     plan_cache: int = Field(
         512, ge=0, description="shapes of queries whose plans are kept; 0 keeps none"
     )

@@ -148,13 +148,18 @@ class Engine:
             self._served.distrust(session, compiled.rollups)
             raise StalePlanError from failed
 
+    def distrust(self, names: tuple[str, ...]) -> None:
+        """Read these rollups no more, as they are built now."""
+        with self._served.session() as session:
+            self._served.distrust(session, names)
+
     def state(self, tables: tuple[str, ...] | None) -> AnswerState:
         """Return the state of what is in service."""
         return describe(self._served.snapshot(), read_checks(self._serving), tables)
 
     def stamp(self) -> Hashable:
-        """Return which manifest and which checks there are: two looks at the file system."""
-        return self._served.look(), look(self._checks)
+        """Return which manifest and which checks there are, and how many rollups proved wrong."""
+        return self._served.look(), look(self._checks), self._served.distrusted
 
     def statistics(self) -> Statistics:
         """Return what is known of the tables in service; nothing while none is."""

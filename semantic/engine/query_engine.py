@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from semantic.compile.compiled import CompiledQuery
 from semantic.compile.dialect import Dialect
@@ -16,6 +16,15 @@ from semantic.query.bound import BoundQuery
 
 class StalePlanError(Exception):
     """The query was planned for columns of other types than the tables in service have."""
+
+
+@runtime_checkable
+class RollupReader(Protocol):
+    """An engine that reads rollups."""
+
+    def distrust(self, names: tuple[str, ...]) -> None:
+        """Read these rollups no more, as they are built now."""
+        ...
 
 
 class QueryEngine(Protocol):

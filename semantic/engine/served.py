@@ -164,6 +164,11 @@ class ServedDatabase:
         """Return what changes when another manifest is put in service."""
         return look(self._manifest)
 
+    @property
+    def distrusted(self) -> int:
+        """How many built rollups are read no more."""
+        return len(self._distrusted)
+
     def distrust(self, session: Session, names: Iterable[str]) -> None:
         """Read these rollups no more, as they are built now: a query over them failed."""
         with self._lock:
