@@ -11,6 +11,7 @@ from tests.matrix.doors.agents import Agents
 from tests.matrix.doors.arrow import Arrow
 from tests.matrix.doors.client import OverHttp
 from tests.matrix.doors.door import Door, Kinds
+from tests.matrix.doors.flight import Flight
 from tests.matrix.doors.graphql import GraphQL
 from tests.matrix.doors.local import Local
 from tests.matrix.doors.rest import Rest
@@ -60,6 +61,7 @@ def all_doors(doors: Doors, matrix_site: Site, kinds: Kinds) -> Iterator[dict[st
         GraphQL(doors.server, kinds),
         Wire(doors, kinds, "text"),
         Wire(doors, kinds, "binary"),
+        Flight(doors, kinds),
         Agents(doors.server, kinds),
         Arrow(doors.server, kinds),
         OverHttp(doors.server, kinds),

@@ -26,7 +26,7 @@ SQL_MADE: Final = (
 )
 GRAPHQL_COUNTS: Final = "Cube's GraphQL filters have no such operator"
 
-WIRE_PROBES: Final = {
+SQL_PROBES: Final = {
     "members of two cubes": (
         SQL_CUBES,
         (
@@ -56,8 +56,8 @@ WIRE_PROBES: Final = {
 LIMITS: Final = (
     *(
         Limit(door, feature, reason, probes)
-        for door in ("wire text", "wire binary")
-        for feature, (reason, probes) in WIRE_PROBES.items()
+        for door in ("wire text", "wire binary", "flight")
+        for feature, (reason, probes) in SQL_PROBES.items()
     ),
     Limit(
         "graphql",

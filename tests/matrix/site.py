@@ -15,12 +15,13 @@ import duckdb
 
 from tests.e2e.superset.gold import build_gold
 from tests.matrix.tables import TABLES
-from tests.unit.api.conftest import Server, Site, run_server
+from tests.unit.api.conftest import Server, Site, run_server, wait_until
 
 HERE: Final = Path(__file__).parent
 DEMO_MODEL: Final = HERE.parents[1] / "semantic" / "model"
 GROUPS: Final = ("analysts",)
 WIRE_PORT: Final = re.compile(r"Postgres clients connect to 127\.0\.0\.1:(\d+)")
+FLIGHT_PORT: Final = re.compile(r"Flight SQL clients connect to 127\.0\.0\.1:(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Doors:
 
     server: Server
     wire_port: int
+    flight_port: int
 
     @property
     def token(self) -> str:
@@ -50,10 +52,15 @@ def build_site(folder: Path) -> Site:
 @contextmanager
 def run_doors(site: Site, folder: Path) -> Iterator[Doors]:
     """Run `ducat serve` with every door until the block ends."""
-    with run_server(site, folder, DUCAT_POSTGRES_PORT="0") as server:
-        found = WIRE_PORT.search(server.log.read_text())
-        assert found is not None, server.log.read_text()
-        yield Doors(server, int(found[1]))
+    with run_server(site, folder, DUCAT_POSTGRES_PORT="0", DUCAT_FLIGHT_PORT="0") as server:
+        yield Doors(server, _find_port(server, WIRE_PORT), _find_port(server, FLIGHT_PORT))
+
+
+def _find_port(server: Server, said: re.Pattern[str]) -> int:
+    wait_until(lambda: said.search(server.log.read_text()) is not None)
+    found = said.search(server.log.read_text())
+    assert found is not None
+    return int(found[1])
 
 
 def ask_by_hand(site: Site, text: str) -> list[tuple[Any, ...]]:

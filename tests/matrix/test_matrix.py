@@ -19,8 +19,8 @@ from tests.unit.api.conftest import Site
 QUESTIONS: Final = [*draw_questions(), *SPECIAL]
 REFERENCE: Final = "python"
 OTHERS: Final = (
-    "rest default", "rest compact", "rest columnar", "graphql", "wire text", "wire binary", "mcp",
-    "arrow", "client",
+    "rest default", "rest compact", "rest columnar", "graphql", "wire text", "wire binary", "flight",
+    "mcp", "arrow", "client",
 )  # fmt: skip
 
 

@@ -23,18 +23,20 @@ import psycopg
 from pydantic import SecretStr
 
 from api.app import build_app
+from api.flight.server import FlightServer
 from api.gateway import Gateway
 from api.postgres.server import PostgresServer
 from semantic.service import SemanticLayer
 from semantic.settings import Settings
 from semantic.snapshot import QualityState, Snapshot, TableSnapshot, identify, publish_snapshot
+from tests.property.access.flight_line import FlightLine
 from tests.property.access.world import TABLES, Caller
 
 SECRET: Final = "0123456789abcdef0123456789abcdef"
 NOW: Final = datetime(2024, 6, 1, tzinfo=UTC)
 NAMES: Final = ("sales", "shops", "items")
 BASE: Final = "/cubejs-api/v1"
-Door = Literal["rest", "graphql", "sql", "wire", "mcp", "get"]
+Door = Literal["rest", "graphql", "sql", "wire", "flight", "mcp", "get"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +56,20 @@ class Realm:
     _gateway: Gateway
     _stack: AsyncExitStack
     _wire: PostgresServer | None = None
+    _flight: FlightServer | None = None
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
     _lines: dict[str, psycopg.AsyncConnection[tuple[Any, ...]]] = field(default_factory=dict)
+    _flight_lines: dict[str, FlightLine] = field(default_factory=dict)
 
     async def ask(self, request: Request, caller: Caller) -> Any:
         """Return what the caller gets, without what differs from one answer to the next."""
         match request.door:
             case "wire":
                 return await self._ask_wire(request.target, caller)
+            case "flight":
+                line = await self._open_flight(caller)
+                told, rows = await asyncio.to_thread(line.ask, request.target, about=request.body)
+                return *told, sort_rows(rows)
             case "get":
                 response = await self.client.get(request.target, headers=headers(caller))
             case "mcp":
@@ -114,6 +122,18 @@ class Realm:
                 said.message_hint,
             )
         return "answered", tuple(columns), sort_rows(rows)
+
+    async def _open_flight(self, caller: Caller) -> FlightLine:
+        async with self._opening:
+            if self._flight is None:
+                self._flight = FlightServer(self._gateway)
+                self._stack.push_async_callback(self._flight.close)
+            port = self._flight.port
+        if caller.name not in self._flight_lines:
+            line = await asyncio.to_thread(FlightLine.open, port, make_token(caller))
+            self._flight_lines[caller.name] = line
+            self._stack.push_async_callback(asyncio.to_thread, line.close)
+        return self._flight_lines[caller.name]
 
 
 def make_token(caller: Caller) -> str:
@@ -204,7 +224,7 @@ async def open_realm(
         await stack.enter_async_context(_live(app))
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://ducat")
         await stack.enter_async_context(client)
-        with_wire = settings.model_copy(update={"postgres_port": 0})
+        with_wire = settings.model_copy(update={"postgres_port": 0, "flight_port": 0})
         yield Realm(client, Gateway(layer, with_wire, secret=None), stack)
 
 

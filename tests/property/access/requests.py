@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any, Final
 
-from tests.property.access.realm import BASE, Request
+from tests.property.access.realm import BASE, Door, Request
 from tests.property.access.world import MEMBERS, VIEWED
 
 OWNERS: Final = {
@@ -55,12 +55,14 @@ INTROSPECTION: Final = (
     "{ meta { cubes { name type title description members { name kind type title description } } } }",
     "{ cube { __typename sales { __typename count } } }",
 )  # fmt: skip
+ABOUT: Final = ("objects", "columns", "keys", "parameters")
 WORDS: Final = ("secret", "owner", "level size", "shop", "count", "kin")
 
 
 def make_request(random: Random) -> Request:
     """Return a request."""
-    match random.randrange(20):
+    turn = random.randrange(20)
+    match turn:
         case 0:
             path = random.choice(
                 (
@@ -74,7 +76,7 @@ def make_request(random: Random) -> Request:
         case 1:
             return Request("graphql", "/graphql", {"query": random.choice(INTROSPECTION)})
         case 2 | 3:
-            return Request("wire", random.choice(CATALOG))
+            return _make_catalog(random, over_flight=turn == 3)
         case 4:
             return _make_tool(random)
         case 5 | 6 | 7 | 8 | 9:
@@ -84,7 +86,8 @@ def make_request(random: Random) -> Request:
                 "graphql", "/graphql", {"query": write_graphql(_make_query(random, one=True))}
             )
         case 13 | 14 | 15 | 16:
-            return Request("wire", write_sql(random, _make_query(random, one=True)))
+            door: Door = "flight" if turn == 16 else "wire"
+            return Request(door, write_sql(random, _make_query(random, one=True)))
         case 17:
             text = write_sql(random, _make_query(random, one=True, views=True))
             path, key = random.choice((("/ducat/v1/sql", "sql"), (f"{BASE}/cubesql", "query")))
@@ -96,6 +99,13 @@ def make_request(random: Random) -> Request:
         case _:
             tool = random.choice(("run_query", "run_query", "check_query"))
             return Request("mcp", tool, {"query": _make_query(random)})
+
+
+def _make_catalog(random: Random, *, over_flight: bool) -> Request:
+    if not over_flight:
+        return Request("wire", random.choice(CATALOG))
+    owner = random.choice([*OWNERS, "secrets"])
+    return Request("flight", owner, random.choice(ABOUT))
 
 
 def _make_rest(random: Random, query: dict[str, Any]) -> Request:
