@@ -230,7 +230,7 @@ def _read_groups(header: str) -> tuple[str, ...]:
     ):
         raise ImpersonationError(
             "X-Ducat-Groups is no list of names",
-            suggestion='send a JSON list of texts in ASCII: ["analysts", "caf\\u00e9"]',
+            suggestion='send a JSON list of texts in ASCII: ["analysts", "z\\u00fcrich"]',
         )
     return tuple(dict.fromkeys(groups))
 
