@@ -15,7 +15,8 @@ class CompiledQuery:
 
     `total` counts the rows without limit and offset with the same values, when that was asked. The
     SQL is right only where the columns in `dates` (table, lower-case column) are of type DATE, and
-    where the built rollups are those of `rollup_set`; `rollups` are the names of those that it reads.
+    where the built rollups are those of `rollup_set`; `rollups` are the names of those that it reads,
+    and `only_rollups` says whether it reads nothing else.
     """
 
     sql: str
@@ -26,6 +27,7 @@ class CompiledQuery:
     dates: tuple[tuple[str, str], ...] = ()
     rollups: tuple[str, ...] = ()
     rollup_set: str = ""
+    only_rollups: bool = False
 
 
 class Parameters:

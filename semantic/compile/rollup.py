@@ -45,7 +45,8 @@ class RollupBuild:
 
     `definition` is a digest of the SELECT `sql`, which has no parameters and reads `tables`. `time`
     is the column by which it is cut into parts of the length `partition`, a TIMESTAMP without zone.
-    With a `problem` there is no SELECT: no table can stand for the rows.
+    `sums` are columns that DuckDB makes 128 bits wide; where all values fit into 64 they may be stored
+    so: it is the same to whoever sums them, and twice as fast. With a `problem` there is no SELECT: no table can stand for the rows.
     """
 
     name: str
@@ -57,6 +58,7 @@ class RollupBuild:
     partition: str | None
     problem: str | None
     scheduled: bool = True
+    sums: tuple[str, ...] = ()
 
 
 def rollup_builds(
@@ -98,6 +100,11 @@ def _build(catalog: Catalog, definition: RollupDefinition, timezone: str) -> Rol
         time=time,
         partition=partition,
         problem=problem,
+        sums=tuple(
+            value_column(place)
+            for place, leaf in enumerate(definition.leaves)
+            if leaf.type in {"sum", "avg"}
+        ),
     )
 
 

@@ -74,6 +74,7 @@ class Scope:
 
     def source(self) -> str:
         """Return FROM and the joins."""
+        self.writer.reads_rows = True
         rows = self._rows
         text = f"FROM {self.relation(rows.cube)}"
         waiting = list(rows.attachments)

@@ -83,6 +83,7 @@ class _Statement:
             dates=tuple(self._writer.dates),
             rollups=tuple(dict.fromkeys(note.rollup for note in plan.notes if note.used)),
             rollup_set=plan.statistics.rollups.version,
+            only_rollups=not self._writer.reads_rows,
         )
 
     def _with(self) -> str:

@@ -143,6 +143,7 @@ class Template:
     dates: tuple[tuple[str, str], ...]
     rollups: tuple[str, ...]
     rollup_set: str
+    only_rollups: bool
     columns: tuple[BoundColumn, ...]
     tables: tuple[str, ...]
     kinds: tuple[type, ...]
@@ -186,6 +187,7 @@ class Template:
             self.dates,
             self.rollups,
             self.rollup_set,
+            self.only_rollups,
         )
         return Filled(self, compiled, typed, atoms)
 
@@ -226,6 +228,7 @@ def make_template(
         dates=compiled.dates,
         rollups=compiled.rollups,
         rollup_set=compiled.rollup_set,
+        only_rollups=compiled.only_rollups,
         columns=compiled.columns,
         tables=compiled.tables,
         kinds=tuple(map(type, planning.typed)),

@@ -39,6 +39,7 @@ class Writer:
         "dialect",
         "masks",
         "parameters",
+        "reads_rows",
         "statistics",
         "timezone",
     )
@@ -61,6 +62,7 @@ class Writer:
         self.parameters = Parameters(dialect)
         self.ctes: list[tuple[str, str]] = []
         self.dates: dict[tuple[str, str], None] = {}  # columns that the SQL takes for a DATE
+        self.reads_rows = False  # whether anything but rollups is read
         self._placed: list[tuple[object, Placed]] = []
 
     def is_date(self, dimension: Dimension) -> bool:

@@ -62,7 +62,7 @@ class Engine:
         started = time.perf_counter()
         if cancelled is not None and cancelled.is_set():
             raise was_cancelled()
-        with self._served.session() as session:
+        with self._served.session(only_rollups=compiled.only_rollups) as session:
             connection = session.connection
             check_dates(compiled, session)
             with (
@@ -109,7 +109,7 @@ class Engine:
         started = time.perf_counter()
         clock = Clock(self._watchdog, self._timeout, cancelled)
         with ExitStack() as held:
-            session = held.enter_context(self._served.session())
+            session = held.enter_context(self._served.session(only_rollups=compiled.only_rollups))
             check_dates(compiled, session)
             with self._reading(compiled, session):
                 reading = open_reading(compiled, session.connection, clock, wide=wide)

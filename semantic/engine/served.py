@@ -49,63 +49,128 @@ class Session:
     statistics: Statistics
 
 
-class _Instance:
-    """One attached file. Its users are counted by ServedDatabase, under its lock."""
+class _Pool:
+    """A DuckDB instance with the files attached, and its idle connections."""
 
-    __slots__ = ("_catalog", "connection", "idle", "snapshot", "statistics", "users")
+    __slots__ = ("_connection", "_idle", "rollups")
 
-    def __init__(
-        self,
-        path: Path,
-        snapshot: Snapshot,
-        memory_limit: str,
-        spill: str,
-        distrusted: AbstractSet[str],
-    ) -> None:
-        self.snapshot = snapshot
-        self.users = 0
-        self.idle: list[duckdb.DuckDBPyConnection] = []
-        quoted = str(path).replace("'", "''")
-        try:
-            self.connection = duckdb.connect(
-                ":memory:",
-                config={
-                    "memory_limit": memory_limit,
-                    "temp_directory": spill,
-                    "autoinstall_known_extensions": False,
-                    "autoload_known_extensions": False,
-                    "preserve_insertion_order": False,
-                    "disabled_optimizers": DISABLED_OPTIMIZERS,
-                },
-            )
-            self.connection.execute(f"ATTACH '{quoted}' AS served (READ_ONLY)")
-            rollups = attach_rollups(self.connection, path.parent, snapshot, distrusted)
-            for setting in (
-                "GLOBAL TimeZone = 'UTC'",
-                "GLOBAL enable_external_access = false",
-                "GLOBAL lock_configuration = true",
-            ):
-                self.connection.execute(f"SET {setting}")
-            self._catalog = self.connect()
-            self.statistics = read_statistics(self._catalog, rollups)
-        except duckdb.Error as failed:
-            raise SourceUnavailableError(
-                f"the served file {path.name} cannot be opened: {str(failed).splitlines()[0]}",
-                suggestion="publish again with `ducat flows run`",
-            ) from failed
+    def __init__(self, files: _Files, threads: int | None) -> None:
+        """Open it; with `threads` it uses so many, else as many as there are cores.
+
+        Raises:
+            duckdb.Error: the served file cannot be opened.
+        """
+        self._idle: list[duckdb.DuckDBPyConnection] = []
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": files.memory_limit,
+            "temp_directory": files.spill,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "preserve_insertion_order": False,
+            "disabled_optimizers": DISABLED_OPTIMIZERS,
+        }
+        if threads is not None:
+            config["threads"] = threads
+        quoted = str(files.path).replace("'", "''")
+        self._connection = duckdb.connect(":memory:", config=config)
+        self._connection.execute(f"ATTACH '{quoted}' AS served (READ_ONLY)")
+        self.rollups = attach_rollups(
+            self._connection, files.path.parent, files.snapshot, files.distrusted
+        )
+        for setting in (
+            "GLOBAL TimeZone = 'UTC'",
+            "GLOBAL enable_external_access = false",
+            "GLOBAL lock_configuration = true",
+        ):
+            self._connection.execute(f"SET {setting}")
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """Return a connection whose names are those of the served file."""
-        connection = self.connection.cursor()
+        connection = self._connection.cursor()
         connection.execute("USE served")
         return connection
 
-    def close(self) -> None:
-        for connection in self.idle:
+    def take(self) -> duckdb.DuckDBPyConnection | None:
+        """Return an idle connection, if there is one."""
+        return self._idle.pop() if self._idle else None
+
+    def give(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Take a connection back."""
+        if len(self._idle) < _IDLE:
+            self._idle.append(connection)
+        else:
             connection.close()
-        self.idle.clear()
+
+    def close(self) -> None:
+        for connection in self._idle:
+            connection.close()
+        self._idle.clear()
+        self._connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What an instance attaches, and what it may use."""
+
+    path: Path
+    snapshot: Snapshot
+    memory_limit: str
+    spill: str
+    distrusted: AbstractSet[str]
+
+
+class _Instance:
+    """One served file with its rollups. Its users are counted by ServedDatabase, under its lock.
+
+    Queries that read nothing but rollups have an instance of one thread: at some thousand rows a
+    second thread only costs, and so many more queries run at once.
+    """
+
+    __slots__ = (
+        "_catalog",
+        "_files",
+        "_one",
+        "_opening",
+        "many",
+        "snapshot",
+        "statistics",
+        "users",
+    )
+
+    def __init__(self, files: _Files) -> None:
+        self.snapshot = files.snapshot
+        self.users = 0
+        self._files = files
+        self._one: _Pool | None = None
+        self._opening = threading.Lock()
+        try:
+            self.many = _Pool(files, None)
+            self._catalog = self.many.connect()
+            self.statistics = read_statistics(self._catalog, self.many.rollups)
+        except duckdb.Error as failed:
+            raise SourceUnavailableError(
+                f"the served file {files.path.name} cannot be opened: {str(failed).splitlines()[0]}",
+                suggestion="publish again with `ducat flows run`",
+            ) from failed
+
+    def find_pool(self, *, only_rollups: bool) -> _Pool:
+        """Return the pool for a query."""
+        if not only_rollups:
+            return self.many
+        with self._opening:
+            if self._one is None:
+                pool = _Pool(self._files, 1)
+                if pool.rollups != self.many.rollups:  # one was replaced meanwhile
+                    pool.close()
+                    return self.many
+                self._one = pool
+            return self._one
+
+    def close(self) -> None:
         self._catalog.close()
-        self.connection.close()
+        self.many.close()
+        if self._one is not None:
+            self._one.close()
 
 
 class ServedDatabase:
@@ -123,7 +188,7 @@ class ServedDatabase:
         self._distrusted: set[str] = set()
 
     @contextmanager
-    def session(self) -> Iterator[Session]:
+    def session(self, *, only_rollups: bool = False) -> Iterator[Session]:
         """Lend a session on what is in service now, for one query.
 
         Raises:
@@ -133,9 +198,12 @@ class ServedDatabase:
         with self._lock:
             instance = self._refresh()
             instance.users += 1
-            connection = instance.idle.pop() if instance.idle else None
+        pool = connection = None
         try:
-            connection = connection or instance.connect()
+            pool = instance.find_pool(only_rollups=only_rollups)
+            with self._lock:
+                connection = pool.take()
+            connection = connection or pool.connect()
             yield Session(connection, instance.snapshot, instance.statistics)
         except Exception as failed:
             if _is_fatal(failed):
@@ -146,14 +214,13 @@ class ServedDatabase:
         finally:
             with self._lock:
                 instance.users -= 1
-                if instance is self._current and len(instance.idle) < _IDLE:
-                    if connection is not None:
-                        instance.idle.append(connection)
-                else:
-                    if connection is not None:
+                if pool is not None and connection is not None:
+                    if instance is self._current:
+                        pool.give(connection)
+                    else:
                         connection.close()
-                    if instance is not self._current and not instance.users:
-                        instance.close()
+                if instance is not self._current and not instance.users:
+                    instance.close()
 
     def snapshot(self) -> Snapshot:
         """Return the manifest of what is in service now."""
@@ -214,8 +281,9 @@ class ServedDatabase:
         if self._current is not None and self._stamp is not None and stamp[1:] == self._stamp[1:]:
             self._current.snapshot = snapshot  # the same file, described anew
         else:
+            distrusted = frozenset(self._distrusted)
             opened = _Instance(
-                path, snapshot, self._memory_limit, self._spill.name, self._distrusted
+                _Files(path, snapshot, self._memory_limit, self._spill.name, distrusted)
             )
             self._retire()
             self._current = opened

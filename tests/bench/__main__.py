@@ -17,6 +17,7 @@ from tests.bench.execution import measure_execution
 from tests.bench.loading import SIZES, measure_size, write_model
 from tests.bench.planning import measure_known_shapes, measure_planning
 from tests.bench.report import Figure, Section, show_section, write_report
+from tests.bench.rollups import measure_rollups
 
 
 def measure_loading() -> Section:
@@ -49,6 +50,7 @@ PARTS: Final[Mapping[str, Callable[[], Section]]] = {
     "known_shapes": measure_known_shapes,
     "loading": measure_loading,
     "doors": measure_doors,
+    "rollups": measure_rollups,
 }
 
 
@@ -60,11 +62,14 @@ def main(parts: tuple[str, ...], scale: tuple[float, ...], write: bool) -> None:
     """Measure PARTS, or everything."""
     console = Console()
     for name in parts or tuple(PARTS):
-        runs = (
-            [partial(measure_execution, one) for one in scale]
-            if name == "execution"
-            else [PARTS[name]]
-        )
+        runs: list[Callable[[], Section]]
+        match name:
+            case "execution":
+                runs = [partial(measure_execution, one) for one in scale]
+            case "rollups":
+                runs = [partial(measure_rollups, one) for one in scale]
+            case _:
+                runs = [PARTS[name]]
         for run in runs:
             section = run()
             show_section(console, section)
