@@ -18,6 +18,8 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Coroutine, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final, Self, TypeVar
 
 import pyarrow as pa
@@ -44,7 +46,7 @@ from api.flight.tickets import Seals
 from api.gateway import Gateway
 from api.postgres.query.answer import Answerer
 from api.postgres.users import Users, read_users
-from api.postgres.variables import Variables
+from api.scopes import may_see_sql
 from semantic.errors import (
     DucatError,
     InternalError,
@@ -177,7 +179,7 @@ class Call:
             )
         try:
             zone = found.headers.get("x-ducat-timezone", "UTC")
-            self.visitor = Visitor(self.caller, self.request_id, Variables({"timezone": zone}))
+            self.visitor = Visitor.of(self.caller, self.request_id, zone)
         except DucatError as refused:
             raise self.refuse(refused) from None
 
@@ -228,7 +230,11 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
         self.is_open = certificates is None and settings.postgres_host not in LOOPBACK
         authenticator = gateway.authenticator
         self._seals = Seals.of(authenticator.secret)
-        self._answerer = Answerer(gateway.layer, timeout_seconds=settings.query_timeout_seconds)
+        self._answerer = Answerer(
+            gateway.layer,
+            timeout_seconds=settings.query_timeout_seconds,
+            shows_sql=partial(may_see_sql, settings),
+        )
         self._statements = Statements(gateway, self._answerer)
         self._metadata = Metadata(self._answerer)
         entry = Entry(
@@ -437,7 +443,7 @@ class FlightServer(flight.FlightServerBase):  # type: ignore[misc]
         values = content.get("values")
         if values is None:
             return found
-        return Statement(found.text, found.tree, found.types, read_values(values))
+        return replace(found, values=read_values(values))
 
     def _create(self, body: bytes, call: Call) -> bytes:
         name, asked = messages.unpack(body)
@@ -549,8 +555,7 @@ def _write(statement: Statement, call: Call) -> dict[str, Any]:
 
 def _in_zone(call: Call, content: dict[str, Any]) -> Visitor:
     """Return the visitor with the zone that the ticket was made in."""
-    variables = Variables({"timezone": content["zone"]})
-    return Visitor(call.caller, call.request_id, variables)
+    return Visitor.of(call.caller, call.request_id, content["zone"])
 
 
 def _read_one(reader: flight.MetadataRecordBatchReader) -> pa.Table:

@@ -13,19 +13,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal, Self, assert_never, cast
 
 import pyarrow as pa
 from sqlglot import exp
 
 from api.gateway import Asker, Gateway
-from api.postgres.commands import read_command
+from api.postgres.commands import Command, read_command
 from api.postgres.query.answer import Answerer, Caller, Trace
 from api.postgres.query.functions import Place
 from api.postgres.query.leaf import Leaf
 from api.postgres.query.parameters import fill_in, infer_types
 from api.postgres.query.parse import split_statements
 from api.postgres.query.plan import DATABASE
+from api.postgres.results import show_setting
 from api.postgres.types import (
     BOOL,
     DATE,
@@ -56,6 +57,10 @@ _ARROW: Final[dict[PgType, pa.DataType]] = {
 }  # fmt: skip
 
 
+Answered = Literal["query", "explain", "show"]
+_EXPLAINED: Final = pa.schema([("QUERY PLAN", pa.string())])
+
+
 @dataclass(frozen=True, slots=True)
 class Visitor:
     """Who asks in one call, under which request id, with which settings (the time zone)."""
@@ -63,6 +68,17 @@ class Visitor:
     context: SecurityContext
     request_id: str
     variables: Variables
+
+    @classmethod
+    def of(cls, context: SecurityContext, request_id: str, zone: str) -> Self:
+        """Return a visitor in a time zone.
+
+        Raises:
+            SqlError: there is no such zone.
+        """
+        variables = Variables({"timezone": zone})
+        variables.force("session_authorization", context.user)
+        return cls(context, request_id, variables)
 
     def asker(self) -> Asker:
         """Return what the gateway wants to know of it."""
@@ -84,16 +100,23 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A query that was read. `values` are those of its parameters, once they are known."""
+    """A statement that was read. `values` are those of its parameters, once they are known.
+
+    A query and EXPLAIN have a tree, SHOW has the `name` of a setting.
+    """
 
     text: str
-    tree: exp.Query
-    types: tuple[PgType, ...]
+    tree: exp.Query | None
+    types: tuple[PgType, ...] = ()
     values: tuple[Any, ...] | None = None
+    kind: Answered = "query"
+    name: str = ""
 
     @property
     def filled(self) -> exp.Query:
         """The tree with its values, or with nulls of the right types in their place."""
+        if self.tree is None:
+            raise InternalError(f"{self.kind} has no query")
         return fill_in(self.tree, self.types, self.values) if self.types else self.tree
 
     @property
@@ -148,10 +171,10 @@ class Statements:
         self.answerer = answerer
 
     def read(self, text: str, visitor: Visitor) -> Statement:
-        """Return the query that a text is.
+        """Return the statement that a text is.
 
         Raises:
-            DucatError: it is none, or not one.
+            DucatError: it is none, not one, or nothing that is answered here.
         """
         found = split_statements(text)
         if len(found) != 1:
@@ -159,19 +182,24 @@ class Statements:
                 "a call has exactly one statement", suggestion="send each statement by itself"
             )
         command = read_command(found[0])
-        if command.kind != "query":
-            raise UnsupportedError(
-                f"{command.tag} is not answered over Flight: only queries are",
-                suggestion="a time zone is said by the header x-ducat-timezone of a call",
-            )
-        tree = self.answerer.parse(found[0])
+        check_answered(command)
+        if command.kind == "show":
+            show_setting(visitor.variables, command.name)  # there is such a setting
+            return Statement(found[0].text, None, kind="show", name=command.name)
+        inner = found[0]
+        if command.kind == "explain":
+            parts = split_statements(command.text)
+            if len(parts) != 1:
+                raise QuerySyntaxError("EXPLAIN takes one query")
+            inner = parts[0]
+        tree = self.answerer.parse(inner)
         tables = self.answerer.tables(visitor.context)
 
         def column_type(node: exp.Expr) -> PgType | None:
             return self.answerer.column_type(node, tree, tables, visitor.context)
 
         types = infer_types(tree, (), column_type) if "$" in text or "?" in text else ()
-        return Statement(found[0].text, tree, types)
+        return Statement(found[0].text, tree, types, kind=cast("Answered", command.kind))
 
     async def describe(self, statement: Statement, visitor: Visitor) -> pa.Schema:
         """Return the columns of a statement's answer: names and exact types.
@@ -180,6 +208,10 @@ class Statements:
             DucatError: it cannot be answered.
         """
         caller = visitor.caller()
+        if statement.kind == "explain":
+            return _EXPLAINED
+        if statement.kind == "show":
+            return show_setting(visitor.variables, statement.name).schema
 
         def work(cancelled: threading.Event, trace: Trace) -> pa.Schema:
             leaf = self.answerer.find_question(statement.filled, caller)
@@ -203,6 +235,10 @@ class Statements:
             DucatError: it cannot be answered, or was stopped.
         """
         caller = visitor.caller()
+        if statement.kind == "show":
+            return show_setting(visitor.variables, statement.name)
+        if statement.kind == "explain":
+            return await self._explain(statement, visitor, caller)
         leaf = await self.gateway.offload.run(
             lambda _: self.answerer.find_question(statement.filled, caller)
         )
@@ -213,6 +249,13 @@ class Statements:
             return self.answerer.answer(statement.filled, caller, cancelled=cancelled, trace=trace)
 
         return await self._run(work, visitor)
+
+    async def _explain(self, statement: Statement, visitor: Visitor, caller: Caller) -> pa.Table:
+        def work(_cancelled: threading.Event, _trace: Trace) -> pa.Table:
+            lines = self.answerer.explain(statement.filled, caller)
+            return pa.Table.from_arrays([pa.array(lines, pa.string())], schema=_EXPLAINED)
+
+        return cast("pa.Table", await self._run(work, visitor))
 
     async def _stream(self, leaf: Leaf, query: Query, visitor: Visitor, caller: Caller) -> Rows:
         def begin(stream: ResultStream) -> Shape:
@@ -281,6 +324,41 @@ class Rows:
         if not parts:
             return None
         return parts[0] if len(parts) == 1 else pa.concat_batches(parts)
+
+
+def check_answered(command: Command) -> None:
+    """Refuse what is answered in a session only: calls of Flight share none.
+
+    Raises:
+        UnsupportedError: it is refused.
+    """
+    tag = f"{command.tag} is not answered over Flight"
+    match command.kind:
+        case "query" | "explain" | "show":
+            return
+        case "set" | "reset":
+            raise UnsupportedError(
+                f"{tag}: its calls share no session",
+                suggestion="a time zone is said by the header x-ducat-timezone of a call; other "
+                "settings cannot be changed",
+            )
+        case "begin" | "commit" | "rollback" | "savepoint" | "release" | "rollback_to":
+            raise UnsupportedError(
+                f"{tag}: there are no transactions", suggestion="send the queries without"
+            )
+        case "declare" | "fetch" | "close":
+            raise UnsupportedError(
+                f"{tag}: there are no cursors",
+                suggestion="send the query: its rows come as they are read",
+            )
+        case "copy":
+            raise UnsupportedError(tag, suggestion="send the query: its answer is Arrow")
+        case "deallocate" | "discard" | "nothing":
+            raise UnsupportedError(
+                f"{tag}: nothing is kept between calls", suggestion="there is no need to send it"
+            )
+        case _ as unreachable:
+            assert_never(unreachable)
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:

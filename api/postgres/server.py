@@ -19,6 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, TypeVar, cast
 
 import structlog
@@ -35,6 +36,7 @@ from api.postgres.session import Session
 from api.postgres.users import Users, read_users
 from api.postgres.variables import Variables
 from api.query_log import QueryRecord, find_actor
+from api.scopes import may_see_sql
 from semantic.errors import DucatError, QueryCancelledError, SettingsError
 from semantic.query.context import SecurityContext
 from semantic.settings import Settings
@@ -71,7 +73,11 @@ class PostgresServer:
                     suggestion="set DUCAT_POSTGRES_TLS_CERT and DUCAT_POSTGRES_TLS_KEY",
                 )
             log.warning("the Postgres wire is open to others without TLS; tokens are refused there")
-        self.answerer = Answerer(gateway.layer, timeout_seconds=settings.query_timeout_seconds)
+        self.answerer = Answerer(
+            gateway.layer,
+            timeout_seconds=settings.query_timeout_seconds,
+            shows_sql=partial(may_see_sql, settings),
+        )
         self.handshake_seconds = HANDSHAKE_SECONDS
         self.message_seconds = MESSAGE_SECONDS
         self._server: asyncio.Server | None = None

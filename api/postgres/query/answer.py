@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -91,10 +91,20 @@ class PlanBook:
 
 
 class Answerer:
-    """Answers queries over one layer. Safe to use from several threads."""
+    """Answers queries over one layer. Safe to use from several threads.
 
-    def __init__(self, layer: SemanticLayer, *, timeout_seconds: float) -> None:
+    `shows_sql` says whether a caller may see SQL of the model: EXPLAIN shows it to those only.
+    """
+
+    def __init__(
+        self,
+        layer: SemanticLayer,
+        *,
+        timeout_seconds: float,
+        shows_sql: Callable[[SecurityContext], bool] = lambda _: False,
+    ) -> None:
         self.layer = layer
+        self._shows_sql = shows_sql
         self.types = TypeBook(layer)
         self._book = TableBook()
         self.plans = PlanBook()
@@ -184,15 +194,20 @@ class Answerer:
         )
 
     def explain(self, tree: exp.Query, caller: Caller) -> list[str]:
-        """Return how a query would be answered, as lines."""
+        """Return how a query would be answered, as lines; SQL for those who may see it."""
+        shows_sql = self._shows_sql(caller.context)
         run = _Run(self, caller, None, Trace(), describe=True)
         plan = run.plan(tree)
         lines: list[str] = []
         for leaf in plan.leaves:
             told = self.layer.explain(leaf.query, caller.context, now=caller.place.now)
             lines += [f"Question {leaf.name}", *_indent(_tell_query(leaf.query))]
-            lines += _indent(["SQL:", *_indent(str(told["sql"]).splitlines())])
-            lines += _indent([f"Values: {told['values']}", f"Tables: {', '.join(told['tables'])}"])
+            if shows_sql:
+                sql = _indent(str(told["sql"]).splitlines())
+                tables = ", ".join(told["tables"])
+                lines += _indent(["SQL:", *sql, f"Values: {told['values']}", f"Tables: {tables}"])
+            else:
+                lines += _indent(["SQL: shown to the groups that DUCAT_SQL_GROUPS names"])
         for check in plan.checks:
             lines.append(f"Check that no two groups fall together: {check.shown}")
         if plan.outer is not None:

@@ -276,7 +276,7 @@ def write_sql(random: Random, query: dict[str, Any]) -> str:
         case 1:
             return f"WITH x AS ({text}) SELECT * FROM x"
         case 2:
-            return f"EXPLAIN {text}" if random.random() < 0.1 else text
+            return f"EXPLAIN {text}"
         case _:
             return text
 

@@ -35,8 +35,9 @@ def accounts(flight_site: Site, tmp_path_factory: pytest.TempPathFactory) -> Ite
     )  # fmt: skip
     (folder / "users.json").write_text(made.stdout)
     with run_flight(
-        flight_site, folder, DUCAT_POSTGRES_USERS=str(folder / "users.json")
-    ) as running:
+        flight_site, folder, DUCAT_POSTGRES_USERS=str(folder / "users.json"),
+        DUCAT_SQL_GROUPS="auditors",
+    ) as running:  # fmt: skip
         yield running
 
 
@@ -99,6 +100,21 @@ def test_metadata_has_only_what_a_caller_sees(flight: FlightServer) -> None:
         assert connection.adbc_get_table_schema("guarded").names == ["shop", "count"]
     with flight.connect() as connection, pytest.raises(manager.Error):
         connection.adbc_get_table_schema("guarded")
+
+
+def test_explain_shows_sql_to_those_who_may_see_it(accounts: FlightServer) -> None:
+    text = f"EXPLAIN {COUNT}"
+    plain, shown = (
+        "\n".join(accounts.ask(text, token=accounts.token(*groups))["QUERY PLAN"].to_pylist())
+        for groups in (("readers",), ("readers", "auditors"))
+    )
+    for told in (plain, shown):
+        assert "measures: guarded.count" in told
+    assert "gold.fct_sale" in shown
+    assert "Values: " in shown
+    assert "gold." not in plain
+    assert "SELECT" not in plain
+    assert "shop" not in plain
 
 
 def test_a_ticket_of_one_caller_is_refused_to_another(flight: FlightServer) -> None:

@@ -133,6 +133,16 @@ def test_a_statement_whose_parameters_have_no_values_is_refused(flight: FlightSe
         (" ", "exactly one statement"),
         ("INSERT INTO sales VALUES (1)", "read-only"),
         ("SET TIME ZONE 'Europe/Paris'", "x-ducat-timezone"),
+        ("SET work_mem = '1GB'", "SET is not answered over Flight: its calls share no session"),
+        ("RESET ALL", "RESET is not answered over Flight"),
+        ("SHOW nothing_of_that_name", "unrecognized configuration parameter"),
+        ("BEGIN", "BEGIN is not answered over Flight: there are no transactions"),
+        ("COMMIT", "there are no transactions"),
+        ("DECLARE c CURSOR FOR SELECT 1", "there are no cursors"),
+        ("COPY (SELECT 1) TO STDOUT", "its answer is Arrow"),
+        ("DISCARD ALL", "nothing is kept between calls"),
+        ("EXPLAIN SELECT nope FROM sales", "unknown_member"),
+        ("EXPLAIN SET work_mem = '1GB'", "only queries are answered"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_and_no_line_of_ours_is_told(
@@ -142,6 +152,31 @@ def test_what_cannot_be_answered_is_refused_and_no_line_of_ours_is_told(
         flight.ask(text)
     assert '.py"' not in str(refused.value)
     assert str(flight.site.project) not in str(refused.value)
+
+
+def test_explain_says_how_a_statement_is_answered(flight: FlightServer) -> None:
+    text = "EXPLAIN SELECT shop_city, MEASURE(count) * 2 FROM shop_sales WHERE shop_city = $1 GROUP BY 1"
+    table = flight.ask(text, "Paris")
+    assert table.schema.names == ["QUERY PLAN"]
+    told = "\n".join(table["QUERY PLAN"].to_pylist())
+    assert "measures: shop_sales.count" in told
+    assert "Paris" in told
+    assert "gold.fct_sale" in told
+    assert "Computed over the answers" in told
+
+
+def test_show_tells_the_settings_of_a_call(flight: FlightServer) -> None:
+    zone = {ZONE: "America/New_York"}
+    shown = flight.ask("SHOW TIME ZONE", **zone)
+    assert shown.to_pylist() == [{"TimeZone": "America/New_York"}]
+    assert flight.ask("SHOW server_encoding").to_pylist() == [{"server_encoding": "UTF8"}]
+    assert rows(flight.ask("SHOW session_authorization")) == [("ann",)]
+    listed = {row["name"]: row["setting"] for row in flight.ask("SHOW ALL", **zone).to_pylist()}
+    assert listed["timezone"] == "America/New_York"
+    with flight.connect() as connection, connection.cursor() as cursor:
+        cursor.adbc_prepare("SHOW TimeZone")
+        cursor.execute("SHOW TimeZone")
+        assert cursor.fetchall() == [("UTC",)]
 
 
 def test_nothing_is_written(flight: FlightServer) -> None:

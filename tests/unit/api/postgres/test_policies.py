@@ -23,7 +23,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WireServer]:
     site = make_site(tmp_path_factory.mktemp("guarded"))
     (site.project / "semantic" / "model" / "guarded.yml").write_text(MODEL)
     publish(site)
-    with run_wire(site, tmp_path_factory.mktemp("guarded_wire")) as running:
+    with run_wire(
+        site, tmp_path_factory.mktemp("guarded_wire"), DUCAT_SQL_GROUPS="auditors"
+    ) as running:
         yield running
 
 
@@ -50,6 +52,19 @@ def columns(db: Connection) -> set[str]:
     }
     assert listed == attributes
     return listed
+
+
+def test_explain_shows_the_sql_of_a_policy_to_those_who_may_see_sql(guarded: WireServer) -> None:
+    text = "EXPLAIN SELECT MEASURE(count) FROM guarded"
+    told = []
+    for groups in (("readers",), ("readers", "auditors")):
+        with connect(guarded, *groups) as db:
+            told.append("\n".join(row[0] for row in db.execute(text)))
+    assert all("measures: guarded.count" in lines for lines in told)
+    assert "gold." not in told[0]
+    assert "shop" not in told[0]
+    assert "Values: " not in told[0]
+    assert "gold.fct_sale" in told[1]
 
 
 def test_a_reader_sees_its_members_and_rows_only(guarded: WireServer) -> None:
