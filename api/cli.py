@@ -31,6 +31,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "explain": ("semantic.cli:explain", "Show the plan and the SQL of a query."),
     "schema": ("semantic.cli:schema", "Print the JSON Schema of the model's YAML."),
     "flows": ("flows.cli:flows", "Run pipelines, serve their schedules, rebuild days."),
+    "rollups": (
+        "flows.rollups_cli:rollups",
+        "Build pre-aggregations, see what is built and why not.",
+    ),
     "quality": ("quality.cli:quality", "Check the tables against their contracts."),
     "dashboards": ("dashboards.cli:dashboards", "Publish the Superset assets of this project."),
     "demo": ("deploy.demo.cli:demo", "Run or check the whole platform on real flights data."),

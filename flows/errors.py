@@ -12,7 +12,8 @@ FlowError
 │  └─ DiskFullError           no space left; nothing was half-written
 ├─ TransformError           a transform's rows break what it promises (key, day, column types)
 ├─ GateFailedError          a contract does not hold; the last good tables stay in service
-└─ BackfillError            the range asked for is not one
+├─ BackfillError            the range asked for is not one
+└─ RollupError              a pre-aggregation cannot be built, or there is none of that name
 """
 
 from __future__ import annotations
@@ -96,6 +97,12 @@ class BackfillError(FlowError):
     """The range asked for is not one."""
 
     code = "invalid_backfill"
+
+
+class RollupError(FlowError):
+    """A pre-aggregation cannot be built, or there is none of that name."""
+
+    code = "rollup_error"
 
 
 class IngestFailedError(FlowError):

@@ -67,21 +67,13 @@ def explain(ctx: click.Context, query_json: str, *, as_json: bool) -> None:
     """
     import orjson  # noqa: PLC0415 - as above
 
-    from semantic.errors import QuerySyntaxError  # noqa: PLC0415
     from semantic.query.context import SecurityContext  # noqa: PLC0415
     from semantic.query.from_json import parse_json  # noqa: PLC0415
     from semantic.service import SemanticLayer  # noqa: PLC0415
     from semantic.settings import read_settings  # noqa: PLC0415
 
     settings = read_settings(ctx.find_object(Path))
-    text = sys.stdin.read() if query_json == "-" else query_json
-    try:
-        document = orjson.loads(text)
-    except orjson.JSONDecodeError as invalid:
-        raise QuerySyntaxError(
-            f"the query is not JSON: {invalid}",
-            suggestion="""write '{"measures": ["flights.count"]}', or - to read standard input""",
-        ) from invalid
+    document = read_document("explain", sys.stdin.read() if query_json == "-" else query_json)
     layer = SemanticLayer.of(settings)
     try:
         found = layer.explain(parse_json(document), SecurityContext(), now=datetime.now(UTC))
@@ -110,7 +102,56 @@ def schema(out: Path | None) -> None:
     if out is None:
         click.echo(text, nl=False)
     else:
-        out.write_bytes(text)
+        try:
+            out.write_bytes(text)
+        except OSError as refused:
+            raise click.FileError(str(out), hint=str(refused.strerror)) from refused
+        click.echo(f"wrote the JSON Schema of the model's YAML to {out}", err=True)
+
+
+def read_document(command: str, text: str) -> dict[str, Any]:
+    """Return the one query that the argument of a command spells.
+
+    Raises:
+        QuerySyntaxError: it is no JSON, no query, or says a key twice.
+    """
+    import json  # noqa: PLC0415 - as above
+
+    from semantic.errors import QuerySyntaxError  # noqa: PLC0415
+
+    example = f"""`ducat {command} '{{"measures": ["flights.count"]}}'`"""
+    try:
+        document = json.loads(text, object_pairs_hook=_pair, parse_constant=_refuse)
+    except (ValueError, RecursionError) as invalid:
+        said = f"the query is not JSON: {str(invalid)[:200]}"
+        if not text.strip():
+            said = "the query is empty"
+        elif text.lstrip()[0] not in "{[":
+            said = f"{text[:100]!r} is no query in JSON, and files are not read by their names"
+        raise QuerySyntaxError(
+            said,
+            suggestion=f"write {example}, or read a file by `ducat {command} - < FILE`",
+        ) from invalid
+    if isinstance(document, dict):
+        return document
+    kind = "a list" if isinstance(document, list) else "no object"
+    raise QuerySyntaxError(
+        f"the query is {kind}, and this command takes one query, which is an object",
+        suggestion=f"write {example}; lists of queries are answered over REST",
+    )
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _pair(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice[:100]!r} is there twice")
+    return found
 
 
 def count_members(catalog: Catalog) -> dict[str, int]:

@@ -5,8 +5,9 @@ Each built rollup is one DuckDB file in the folder `rollups` of the serving fold
 reader sees the old rollup or the new one, never a mix, also after a `kill -9` of the builder.
 
 A rollup says what the raw rows say only while the tables that it was made from are the ones in
-service, and while the model still defines it so. Both are checked before it is used: `tables` are the
-versions that were read, `definition` is a digest of the SELECT that made it.
+service, and while the model still defines it so. Both are checked before it is used: `served` is the
+file that was read, with the time at which it was built (a lake that is made anew counts its versions
+from 0 again, so versions alone tell nothing), `definition` is a digest of the SELECT that made it.
 """
 
 from __future__ import annotations
@@ -40,10 +41,21 @@ class StoredPartition:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceTable:
+    """A table that a rollup was made from."""
+
+    name: str
+    version: int
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StoredRollup:
     """A built rollup. `name` is `cube.rollup`; `file` lies in the folder `rollups`.
 
-    `seconds` is how long its build took, `bytes` the size of the file.
+    It is right for the served file `served` that was built at `served_at`. `tables` are the versions
+    of the tables that it reads, and where each came from, as the served file says; equal ones that
+    are not empty are the same rows. `seconds` is how long its build took, `bytes` the file's size.
     """
 
     name: str
@@ -52,7 +64,9 @@ class StoredRollup:
     file: str
     rows: int
     bytes: int
-    tables: tuple[tuple[str, int], ...]
+    tables: tuple[SourceTable, ...]
+    served: str
+    served_at: datetime
     built_at: datetime
     seconds: float
     partitions: tuple[StoredPartition, ...] = ()
@@ -63,12 +77,15 @@ class StoredRollup:
         return "r_" + hashlib.sha256(self.file.encode()).hexdigest()[:16]
 
     def find_change(self, snapshot: Snapshot) -> str | None:
-        """Return which table is no longer the one that it was made from; None: all still are."""
-        for name, version in self.tables:
-            found = snapshot.find(name)
-            if found is None or found.version != version:
-                return name
-        return None
+        """Return which tables are no longer those that it was made from; None: all still are."""
+        if (self.served, self.served_at) == (snapshot.file, snapshot.built_at):
+            return None
+        changed = []
+        for table in self.tables:
+            found = snapshot.find(table.name)
+            if found is None or found.version != table.version:
+                changed.append(table.name)
+        return ", ".join(changed) or "the tables in service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +141,11 @@ def _write(item: StoredRollup) -> dict[str, Any]:
         "file": item.file,
         "rows": item.rows,
         "bytes": item.bytes,
-        "tables": dict(item.tables),
+        "tables": {
+            table.name: {"version": table.version, "origin": table.origin} for table in item.tables
+        },
+        "served": item.served,
+        "served_at": item.served_at.isoformat(),
         "built_at": item.built_at.isoformat(),
         "seconds": item.seconds,
         "partitions": [
@@ -145,7 +166,12 @@ def _read(raw: dict[str, Any]) -> StoredRollup:
         file=file,
         rows=raw["rows"],
         bytes=raw["bytes"],
-        tables=tuple((name, int(version)) for name, version in raw["tables"].items()),
+        tables=tuple(
+            SourceTable(name, int(table["version"]), str(table["origin"]))
+            for name, table in raw["tables"].items()
+        ),
+        served=raw["served"],
+        served_at=datetime.fromisoformat(raw["served_at"]),
         built_at=datetime.fromisoformat(raw["built_at"]),
         seconds=raw["seconds"],
         partitions=tuple(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Literal
+from zoneinfo import available_timezones
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -109,6 +110,11 @@ class Settings(BaseSettings):
         4, ge=1, le=200, description="connections to the database of `DUCAT_ENGINE_URL`"
     )
     memory_limit: str = Field("4GB", description="memory of the query engine before it spills")
+    rollup_timezones: str = Field(
+        "UTC",
+        description="time zones that pre-aggregations are built for, separated by commas; a rollup "
+        "by days of DATEs, or without times, needs none",
+    )
     shadow: float = Field(
         0.0,
         ge=0,
@@ -180,6 +186,22 @@ class Settings(BaseSettings):
     superset_source_token: SecretStr | None = Field(
         None, description="token that Superset sends to this server"
     )
+
+    @property
+    def rollup_zones(self) -> tuple[str, ...]:
+        """The time zones that pre-aggregations are built for.
+
+        Raises:
+            SettingsError: one of them is none.
+        """
+        zones = tuple(part.strip() for part in self.rollup_timezones.split(",") if part.strip())
+        for zone in zones:
+            if zone not in available_timezones():
+                raise SettingsError(
+                    f"DUCAT_ROLLUP_TIMEZONES: {zone[:60]!r} is no time zone",
+                    suggestion="write names of the IANA database, such as Europe/Rome",
+                )
+        return zones or ("UTC",)
 
     @property
     def home_path(self) -> Path:

@@ -15,6 +15,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from flows.orchestration.automations import TAG, sync_automations
 from flows.orchestration.limits import ensure_limits
+from flows.orchestration.rollups import build_all_rollups
 from flows.orchestration.runs import (
     ingest_pipeline,
     publish_pipeline,
@@ -26,10 +27,11 @@ from flows.orchestration.server import require_address, require_server
 from flows.pipeline import Pipeline
 
 WATCH_CRON = "*/30 * * * *"
+ROLLUPS_CRON = "20 * * * *"
 
 
 def describe_deployments(pipelines: Sequence[Pipeline]) -> tuple[RunnerDeployment, ...]:
-    """Return the deployments of the pipelines: `run` on its schedule, each step by itself, `watch`.
+    """Return the deployments of the pipelines: `run` on its schedule, each step by itself, `watch`, `rollups`.
 
     One `run` of a pipeline at a time; the next one waits.
     """
@@ -41,7 +43,15 @@ def describe_deployments(pipelines: Sequence[Pipeline]) -> tuple[RunnerDeploymen
             description="Are the served tables as young as their contracts promise?",
             schedules=[CronSchedule(cron=WATCH_CRON, timezone="UTC")],
             tags=[TAG],
-        )
+        ),
+        _deploy(
+            build_all_rollups,
+            name="pre-aggregations",
+            description="Build the pre-aggregations that are out of date; each run does so, too.",
+            schedules=[CronSchedule(cron=ROLLUPS_CRON, timezone="UTC")],
+            tags=[TAG],
+            concurrency_limit=one,
+        ),
     ]
     for pipeline in pipelines:
         schedule = pipeline.schedule

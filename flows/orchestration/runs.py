@@ -2,7 +2,8 @@
 
     run ─┬─ ingest     one task per source, at the same time; a stopped source holds up no other
          ├─ transform  silver tables of the touched days
-         └─ publish    gold candidate → gate → lake and served file
+         ├─ publish    gold candidate → gate → lake and served file
+         └─ rollups    the model's pre-aggregations, from the served file
     watch               is what is served younger than its contracts promise?
 
 What happens to data is in plain functions (`flows.ingest`, `flows.transform`, `flows.candidate`, `flows.serving`); here
@@ -43,6 +44,7 @@ from flows.orchestration.artifacts import publish_gate, publish_table_runs
 from flows.orchestration.automations import SLA_CHECKED, SLA_MISSED
 from flows.orchestration.freshness import find_stale
 from flows.orchestration.limits import name_limit
+from flows.orchestration.rollups import build_all_rollups
 from flows.pipeline import Pipeline, TableRun
 from flows.serving import discard, promote
 from flows.sources.address import require_an_address
@@ -259,6 +261,8 @@ def run_pipeline(pipeline: str, days: list[date] | None = None, *, fetch: bool =
             f"{refused.message}",
             suggestion=stopped.suggestion,
         ) from refused
+    # Answers are right without them, from the rows: so a rollup that fails, fails its own run only.
+    build_all_rollups(return_state=True)
     if stopped is not None:
         raise stopped
     return snapshot

@@ -47,7 +47,7 @@ def _attach(
     """Return why the rollup cannot be read; nothing when it is attached."""
     changed = item.find_change(snapshot)
     if changed is not None:
-        return f"{changed} has other rows since it was built: run `ducat rollups build`"
+        return f"rows changed since it was built ({changed}): run `ducat rollups build`"
     if item.file in distrusted:
         return "its file could not be read: run `ducat rollups build --force`"
     path = str(serving / FOLDER / item.file).replace("'", "''")

@@ -11,7 +11,7 @@ import duckdb
 
 from semantic.compile.rollup import RollupBuild
 from semantic.engine.served import DISABLED_OPTIMIZERS
-from semantic.rollups import FOLDER, StoredRollup, write_rollups
+from semantic.rollups import FOLDER, SourceTable, StoredRollup, write_rollups
 from semantic.service import SemanticLayer
 from semantic.snapshot import read_snapshot
 
@@ -23,7 +23,7 @@ def build_rollups(
 ) -> tuple[RollupBuild, ...]:
     """Make the table of every pre-aggregation that can be, and put them in service."""
     snapshot = read_snapshot(serving)
-    versions = tuple((table.name, table.version) for table in snapshot.tables)
+    tables = tuple(SourceTable(table.name, table.version) for table in snapshot.tables)
     (serving / FOLDER).mkdir(exist_ok=True)
     builds = layer.rollup_builds(timezones)
     stored = []
@@ -32,8 +32,8 @@ def build_rollups(
             file = f"{run}{number}.duckdb"
             rows = _build(serving / snapshot.file, serving / FOLDER / file, item)
             stored.append(
-                StoredRollup(item.name, item.timezone, item.definition, file, rows, 0, versions,
-                             _BUILT_AT, 0.0)
+                StoredRollup(item.name, item.timezone, item.definition, file, rows, 0, tables,
+                             snapshot.file, snapshot.built_at, _BUILT_AT, 0.0)
             )  # fmt: skip
     write_rollups(serving, tuple(stored))
     return builds

@@ -97,7 +97,7 @@ def test_other_tables_are_asked_until_it_is_built_anew(layer: SemanticLayer, fol
     assert ask(layer) == (expect(101), False)
     [note] = layer.explain(parse_json(BY_CITY), EVERYBODY, now=NOW)["preAggregations"]
     assert note["why"] == (
-        "it would fit, but sales has other rows since it was built: run `ducat rollups build`"
+        "it would fit, but rows changed since it was built (sales): run `ducat rollups build`"
     )
     build_rollups(layer, folder / "serving", run="b")
     assert ask(layer) == (expect(101), True)
