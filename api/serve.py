@@ -7,11 +7,11 @@ import errno
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -44,10 +44,11 @@ def serve(root: Path | None, host: str | None, port: int | None, workers: int | 
     """Serve the metrics over REST, GraphQL and SQL until SIGTERM or Ctrl-C."""
     settings = read_settings(root)
     project = Project.open(settings.project)
-    secret = None if has_credentials(settings) else _make_secret(settings)
+    check_doors(settings)
     listener = listen(
         settings.host if host is None else host, settings.port if port is None else port
     )
+    secret = None if has_credentials(settings) else _make_secret(settings)
     count = settings.workers if workers is None else workers
     if count > 1:
         return _run_workers(settings, project, listener, secret, count)
@@ -65,7 +66,7 @@ def _run_workers(
     if settings.postgres_port is not None:
         from api.postgres.start import announce  # noqa: PLC0415
 
-        postgres = listen(settings.postgres_host, settings.postgres_port)
+        postgres = listen(settings.postgres_host, settings.postgres_port, "DUCAT_POSTGRES_PORT")
         announce(settings.postgres_host, postgres.getsockname()[1])
     _announce(listener)
 
@@ -76,8 +77,23 @@ def _run_workers(
     return Supervisor(count, work, postgres, settings.drain_seconds).run()
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a bound socket.
+def check_doors(settings: Settings) -> None:
+    """See that the ports of the wire and of Flight are free, before anything is started.
+
+    Raises:
+        PortInUseError: another process has one of them.
+        SettingsError: the address is none of this machine's, or the port may not be taken.
+    """
+    for port, variable in (
+        (settings.postgres_port, "DUCAT_POSTGRES_PORT"),
+        (settings.flight_port, "DUCAT_FLIGHT_PORT"),
+    ):
+        if port:
+            listen(settings.postgres_host, port, variable).close()
+
+
+def listen(host: str, port: int, variable: str | None = None) -> socket.socket:
+    """Return a bound socket. `variable` names the setting that the port is from, if not `--port`.
 
     Raises:
         PortInUseError: another process has the port.
@@ -92,13 +108,15 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as refused:
         listener.close()
         if refused.errno == errno.EADDRINUSE:
+            other = f"{variable}=0" if variable else "`ducat serve --port 0`"
             raise PortInUseError(
                 f"port {port} on {host} is in use by another process",
-                suggestion="stop that process, or choose another: `ducat serve --port 0` takes any",
+                suggestion=f"stop that process, or choose another: {other} takes any",
             ) from refused
+        name = "DUCAT_POSTGRES_HOST: " if variable else ""
         raise SettingsError(
             f"cannot listen on {host} port {port}: {refused.strerror or refused}",
-            suggestion="give an address of this machine, such as 127.0.0.1 or 0.0.0.0",
+            suggestion=f"{name}give an address of this machine, such as 127.0.0.1 or 0.0.0.0",
         ) from refused
     return listener
 
@@ -155,7 +173,7 @@ def run_server(
 
             async def startup(self, sockets: list[socket.socket] | None = None) -> None:
                 """Listen, and tell the supervisor."""
-                await super().startup(sockets)
+                await _start(super().startup(sockets))
                 if peers is not None:
                     peers.start(self.leave)
                     peers.say_ready()
@@ -184,6 +202,14 @@ def run_server(
         layer.close()
         listener.close()
         tracing.close()
+
+
+async def _start(starting: Coroutine[Any, Any, None]) -> None:
+    """Wait for uvicorn's start. What cannot start has said why, and ends as every error of ours."""
+    try:
+        await starting
+    except SystemExit:
+        raise SystemExit(1) from None
 
 
 def _spare_pandas(settings: Settings) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 import pyarrow as pa
+
+from api.release import find_release
 
 _LISTS: Final = pa.map_(pa.int32(), pa.list_(pa.int32()))
 _KINDS: Final = (
@@ -22,18 +23,11 @@ INFO: Final = pa.schema([
 _CASE_SENSITIVE: Final = 3
 
 
-def _release() -> str:
-    try:
-        return version("ducat")
-    except PackageNotFoundError:
-        return "0"
-
-
 def answer_info(asked: list[int]) -> pa.Table:
     """Return what is asked about the server, all of it for an empty list."""
     known: dict[int, tuple[int, Any]] = {
         0: (_TEXT, "Ducat"),
-        1: (_TEXT, _release()),
+        1: (_TEXT, find_release()),
         2: (_TEXT, pa.__version__),
         3: (_BOOL, True),  # read only
         4: (_BOOL, True),  # SQL

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
+import pyarrow as pa
 import structlog
 
 from api.errors import PortInUseError
@@ -35,7 +36,7 @@ async def open_server(gateway: Gateway) -> FlightServer | None:
     check_address(settings)
     try:
         server = FlightServer(gateway)
-    except OSError as refused:
+    except (OSError, pa.ArrowException) as refused:
         raise PortInUseError(
             f"cannot listen on port {settings.flight_port} of {settings.postgres_host}: {refused}",
             suggestion="set DUCAT_FLIGHT_PORT to another; 0 takes a free one",

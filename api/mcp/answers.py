@@ -16,14 +16,22 @@ from typing import Any, Final
 import orjson
 
 from api.document import write_document
+from api.errors import error_body
 from api.gateway import Asker, Gateway
 from api.members import Member, Model, find_member, list_members, list_owners
 from api.rest.answer import encode_rows
 from api.rest.snippets import render_expression
+from api.scopes import may_see_sql
 from api.state import describe_state
 from semantic.catalog.catalog import Catalog, Cube, Expression, Measure, Segment, View
 from semantic.engine.result import Result
-from semantic.errors import LimitExceededError, UnknownMemberError, suggest
+from semantic.errors import (
+    LimitExceededError,
+    QueryError,
+    UnknownMemberError,
+    UnsupportedError,
+    suggest,
+)
 from semantic.query.from_json import parse_json
 from semantic.query.members import clip
 from semantic.query.query import Query
@@ -147,6 +155,9 @@ def without_sql(answer: Any) -> Any:
             return answer
 
 
+_EXPLAINED: Final = ("root", "joins", "measures", "plan", "preAggregations", "tables")
+"""What of an explanation is told with the SQL: it names cubes and tables behind the members."""
+
 _OF_SQL: Final = frozenset({"sql", "formula", "only_rows_where"})
 
 
@@ -169,20 +180,28 @@ def read_query(document: object) -> Query:
 
 
 def check_query(model: Model, gateway: Gateway, asker: Asker, document: object) -> dict[str, Any]:
-    """Return how a query is understood, without running it.
+    """Return how a query is understood, without running it, or why it cannot be answered.
 
     Raises:
-        QueryError, UnsupportedError: it cannot be answered; the error says why and what to do.
+        DucatError: the query was not even looked at.
     """
-    query = read_query(document)
-    compiled = gateway.layer.compile(query, asker.context, now=datetime.now(UTC))
-    return {
+    layer, context, now = gateway.layer, asker.context, datetime.now(UTC)
+    try:
+        query = read_query(document)
+        compiled = layer.compile(query, context, now=now)
+    except (QueryError, UnsupportedError) as refused:
+        return {"valid": False, **error_body(refused, asker.request_id)}
+    checked = {
         "valid": True,
         "query": write_document(query),
         "columns": [column.name for column in compiled.columns],
         "definitions": _definitions(model, query),
-        "sql": compiled.sql,
     }
+    if may_see_sql(gateway.settings, context):
+        told = layer.explain(query, context, now=now)
+        checked["explanation"] = {key: told[key] for key in _EXPLAINED}
+        checked["sql"] = compiled.sql
+    return checked
 
 
 async def run_query(

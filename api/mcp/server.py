@@ -40,6 +40,7 @@ from api.mcp.answers import (
     without_sql,
 )
 from api.mcp.tools import INSTRUCTIONS, TOOLS
+from api.release import find_release
 from api.scopes import may_see_sql
 from semantic.errors import DucatError, QuerySyntaxError
 
@@ -151,6 +152,7 @@ def build_server(gateway: Gateway, find_asker: Callable[[Any], Asker]) -> Server
 
     return Server(
         "ducat",
+        version=find_release(),
         title="Ducat metrics",
         instructions=INSTRUCTIONS,
         on_list_tools=list_tools,

@@ -9,7 +9,7 @@ from mcp_types import Tool, ToolAnnotations
 INSTRUCTIONS: Final = """\
 Ducat serves governed metrics: each measure is defined once and is the same number everywhere.
 1. list_cubes, then describe_cube (or find_members) to learn the names. Never guess a name.
-2. check_query tells whether a query can be answered and how it is understood, without running it.
+2. check_query tells whether a query can be answered, or why not, and how, without running it.
 3. run_query answers it, with the definition of each number, the freshness of its tables and what
    their quality checks said. Tell people when `truncated` is true or the quality is not `passed`.
 There is no free SQL: what is not a member of the model cannot be asked."""
@@ -121,7 +121,8 @@ TOOLS: Final = (
     _tool(
         "check_query",
         "Check a query",
-        "Say whether a query can be answered, how it is understood, and its SQL if you may see it; run nothing.",
+        "Say whether a query can be answered (valid), or why not and what to do; how it is understood; "
+        "what is read, which joins are made and why, and the SQL, if you may see it. Run nothing.",
         query=QUERY,
     ),
     _tool(

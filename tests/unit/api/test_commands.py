@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
+import pytest
+
+from api.cli import run
 from tests.unit.api.conftest import DUCAT, Server, Site
 
 QUERY = (
@@ -50,6 +54,48 @@ def test_json_is_what_load_answers(site: Site, server: Server) -> None:
     assert {
         row["shop_sales.shop_city"]: row["shop_sales.count"] for row in shown["data"]
     } == expected(site)
+
+
+@pytest.mark.parametrize("command", ["query", "explain"])
+@pytest.mark.parametrize(
+    ("text", "says", "hint"),
+    [
+        ("nofile.json", "'nofile.json' is no query in JSON", "- < FILE"),
+        ("[]", "the query is a list", "lists of queries are answered over REST"),
+        ("7", "the query is no object", '"measures"'),
+        ("", "the query is empty", '"measures"'),
+        ('{"measures": [', "the query is not JSON", '"measures"'),
+        ('{"limit": NaN}', "NaN is no number", '"measures"'),
+        ('{"limit": 1, "limit": 2}', "the key 'limit' is there twice", '"measures"'),
+    ],
+)
+def test_what_is_no_query_is_named_with_what_to_write(
+    command: str, text: str, says: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([command, text]) == 1
+    error, told = capsys.readouterr().err.splitlines()
+    assert error.startswith("error[query_syntax]: ")
+    assert says in error
+    assert told.startswith(f"hint: write `ducat {command} ")
+    assert hint in told
+
+
+def test_commands_without_an_answer_say_what_they_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DUCAT_HOME", str(tmp_path))
+    assert run(["keys", "list"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert f"there are no keys in {tmp_path / 'api-keys.json'}" in shown.err
+    assert run(["keys", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    out = tmp_path / "schema.json"
+    assert run(["schema", "--out", str(out)]) == 0
+    assert f"wrote the JSON Schema of the model's YAML to {out}" in capsys.readouterr().err
+    assert json.loads(out.read_text())["$schema"]
+    assert run(["schema", "--out", str(tmp_path / "none" / "schema.json")]) == 1
+    assert "No such file or directory" in capsys.readouterr().err
 
 
 def test_a_refused_query_prints_its_code(site: Site) -> None:

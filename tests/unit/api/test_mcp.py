@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from importlib.metadata import version
 from typing import Any
 
 import httpx
@@ -33,6 +34,17 @@ async def _talk_http(server: Server, ask: Callable[[ClientSession], Awaitable[An
         session = await stack.enter_async_context(ClientSession(streams[0], streams[1]))
         await session.initialize()
         return await ask(session)
+
+
+async def _greet(server: Server) -> Any:
+    headers = {"authorization": str(server.client.headers["authorization"])}
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(_make_client(headers))
+        streams = await stack.enter_async_context(
+            streamable_http_client(f"{server.url}/mcp", http_client=client)
+        )
+        session = await stack.enter_async_context(ClientSession(streams[0], streams[1]))
+        return (await session.initialize()).server_info
 
 
 def _make_client(headers: dict[str, str]) -> Any:
@@ -116,6 +128,35 @@ def test_a_query_is_checked_without_running_it(server: Server) -> None:
     checked = answer_of(server, "check_query", query={"measures": ["slow.greatest"]})
     assert checked["valid"] is True
     assert "fct_sale" in checked["sql"]
+    query = {"measures": ["sales.count"], "dimensions": ["shops.city"]}
+    told = answer_of(server, "check_query", query=query)["explanation"]
+    (join,) = told["joins"]
+    assert (told["root"], join["from"], join["to"]) == ("sales", "sales", "shops")
+    assert join["why"] == "for shops.city"
+    assert set(told["tables"]) == {"gold.dim_shop", "gold.fct_sale"}
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "hint"),
+    [
+        ({"measures": ["sales.cuont"]}, "unknown_member", "did you mean sales.count?"),
+        ({"measures": ["secrets.hidden_count"]}, "unknown_member", None),
+        ({"sql": "SELECT 1"}, "query_syntax", None),
+        ({"measures": ["sales.count"], "limit": 5000}, "limit_exceeded", "aggregate more"),
+    ],
+)
+def test_a_check_says_why_a_query_cannot_be_answered(
+    server: Server, query: dict[str, Any], code: str, hint: str | None
+) -> None:
+    checked = answer_of(server, "check_query", query=query)
+    assert (checked["valid"], checked["code"]) == (False, code)
+    assert checked["error"]
+    assert hint is None or hint in checked["suggestion"]
+
+
+def test_the_server_says_its_version(server: Server) -> None:
+    told: Any = asyncio.run(_greet(server))
+    assert (told.name, told.version) == ("ducat", version("ducat"))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +226,7 @@ def test_an_agent_that_may_not_see_sql_gets_none(
         checked = answer_of(server, "check_query", query={"measures": ["sales.amount"]})
         assert checked["valid"] is True
         described = answer_of(server, "describe_cube", name="sales")
-        assert {"sql", "formula", "only_rows_where"}.isdisjoint(
+        assert {"sql", "explanation", "formula", "only_rows_where"}.isdisjoint(
             key
             for item in (checked, *described["measures"], *described["segments"])
             for key in item

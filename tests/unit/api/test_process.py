@@ -117,6 +117,23 @@ def test_a_used_port_is_named_with_what_to_do(server: Server) -> None:
     assert "ducat serve --port 0" in failed.stderr
 
 
+@pytest.mark.parametrize("variable", ["DUCAT_POSTGRES_PORT", "DUCAT_FLIGHT_PORT"])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_used_port_of_another_door_names_its_setting(
+    server: Server, variable: str, workers: str
+) -> None:
+    port = server.url.rpartition(":")[2]
+    failed = subprocess.run(
+        [DUCAT, "serve", "--port", "0", "--workers", workers],
+        env=server.site.environment(**{variable: port}),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert failed.returncode == 1
+    error, hint = failed.stderr.splitlines()
+    assert error == f"error[port_in_use]: port {port} on 127.0.0.1 is in use by another process"
+    assert f"{variable}=0 takes any" in hint
+
+
 def test_an_address_of_another_machine_is_refused(server: Server) -> None:
     failed = subprocess.run(
         [DUCAT, "serve", "--host", "192.0.2.1", "--port", "0"],
