@@ -1,4 +1,4 @@
-"""Pre-aggregations as the model declares them. Nothing is built from them yet; they change no answer."""
+"""Pre-aggregations as the model declares them. They change no answer: see `semantic/plan/rollup.py`."""
 
 from __future__ import annotations
 
