@@ -41,6 +41,7 @@ _STATES: Final[tuple[tuple[str, str], ...]] = (
     (r"Ambiguous reference", "42702"),
     (_GROUPS, "42803"),
     (r"division by zero", "22012"),
+    (r"unit .* not supported for type", "0A000"),
     (r"[Dd]uplicate alias", "42712"),
     (r"More than one row returned by a subquery", "21000"),
 )

@@ -16,6 +16,8 @@ from sqlglot import exp
 
 from api.postgres.catalog.names import CLASS_OIDS
 from api.postgres.errors import SqlError
+from api.postgres.query.extract import DATE_PART, read_date_part, translate_part
+from api.postgres.query.extract import MACROS as PART_MACROS
 from api.postgres.query.parameters import split_array
 from api.postgres.types import ITEMS, TYPES
 
@@ -48,6 +50,7 @@ def _format_cases() -> str:
 
 
 MACROS: Final = (
+    *PART_MACROS,
     "CREATE MACRO pg_div(a, b) AS CASE WHEN b = 0 THEN error('division by zero') ELSE a // b END",
     "CREATE MACRO pg_mod(a, b) AS CASE WHEN b = 0 THEN error('division by zero') ELSE a % b END",
     f"CREATE MACRO pg_format_type(o, m) AS {_format_cases()}",
@@ -206,6 +209,8 @@ def _translate(  # noqa: C901, PLR0912 -- a branch for each kind of node
             return exp.Anonymous(this="pg_div", expressions=[node.this, node.expression])
         case exp.Sum():
             return _sum(node)
+        case exp.Extract():
+            return translate_part(node, place.timezone)
         case exp.Mod():
             return exp.Anonymous(this="pg_mod", expressions=[node.this, node.expression])
         case exp.Column():
@@ -274,6 +279,11 @@ def _call(  # noqa: C901, PLR0912 -- a branch for each function
             given = [exp.Null()]
         return exp.Anonymous(this=target, expressions=given)
     match name:
+        case _ if name == DATE_PART:
+            part = read_date_part(arguments)
+            if not isinstance(part, exp.Extract):
+                raise SqlError("date_part takes a field's name and a time", sqlstate="42883")
+            return translate_part(part, place.timezone)
         case "version":
             return exp.Literal.string(BANNER)
         case "current_schema":

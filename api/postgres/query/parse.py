@@ -14,9 +14,11 @@ from sqlglot import exp
 from sqlglot.dialects import Postgres
 from sqlglot.errors import ErrorLevel, ParseError, SqlglotError
 from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
+from sqlglot.parsers.postgres import PostgresParser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from api.postgres.errors import SqlError
+from api.postgres.query.extract import read_date_part
 from semantic.errors import LimitExceededError, UnsupportedError
 
 MAXIMUM_TEXT: Final = 300_000
@@ -51,6 +53,17 @@ class Statement:
     def words(self) -> tuple[str, ...]:
         """The first words, in capitals."""
         return tuple(token.text.upper() for token in self.tokens[:4])
+
+
+class _Parser(PostgresParser):
+    def _parse_date_part(self) -> exp.Expr:
+        return read_date_part(self._parse_csv(self._parse_bitwise))
+
+
+class _Dialect(Postgres):  # type: ignore[misc]  # a metaclass makes it, and says nothing of types
+    """PostgreSQL's SQL, in which `date_part` is not EXTRACT: its numbers are of another type."""
+
+    Parser = _Parser
 
 
 def split_statements(text: str) -> tuple[Statement, ...]:
@@ -119,7 +132,7 @@ def parse_query(statement: Statement) -> exp.Query:
 
 def _parse(statement: Statement) -> exp.Query:
     try:
-        parsed = sqlglot.parse(_plain_types(statement), read="postgres")
+        parsed = sqlglot.parse(_plain_types(statement), read=_Dialect)
     except RecursionError as deep:
         raise LimitExceededError("the statement is nested too deeply") from deep
     except SqlglotError as invalid:

@@ -20,6 +20,7 @@ from typing import Final, Literal, TypeVar
 from sqlglot import exp
 
 from api.postgres.errors import SqlError
+from api.postgres.query.extract import DATE_PART, is_date_part
 from api.postgres.query.leaf import Check, Leaf
 from api.postgres.query.plain import is_of_its_rows
 from api.postgres.query.times import find_cut, find_part
@@ -505,6 +506,8 @@ def name_output(node: exp.Expr) -> str:  # noqa: C901 -- a branch for each kind 
             return "bool"
         case exp.Binary() | exp.Unary() | exp.Predicate():
             return "?column?"
+        case exp.Extract() if is_date_part(node):
+            return DATE_PART
         case exp.Func():
             return _FUNCTIONS.get(type(node), node.sql_name().lower())
         case _:

@@ -10,14 +10,16 @@ from typing import Final
 
 from sqlglot import exp
 
+from api.postgres.query.extract import name_part
 from semantic.query.sql.terms import Scope, Term
 
 _PARTS: Final = {
     "year": "year", "quarter": "quarter", "month": "month", "week": "week", "day": "day",
-    "hour": "hour", "minute": "minute", "second": "second", "dow": "day", "isodow": "day",
-    "dayofweek": "day", "dayofyear": "day", "doy": "day", "decade": "year", "century": "year",
-    "isoyear": "day",
+    "hour": "hour", "minute": "minute", "dow": "day", "isodow": "day", "doy": "day",
+    "decade": "year", "century": "year", "millennium": "year", "isoyear": "day",
 }  # fmt: skip
+"""Parts and the cut that they depend on. Seconds have a fraction, and so no cut of theirs."""
+
 _FINEST: Final = (
     ("S", "second"), ("M", "minute"), ("H", "hour"), ("I", "hour"), ("p", "hour"),
     ("d", "day"), ("j", "day"), ("a", "day"), ("A", "day"), ("u", "day"), ("w", "day"),
@@ -58,7 +60,7 @@ def find_part(scope: Scope, node: exp.Expr) -> tuple[str, Term] | None:
     """Return the cut that an expression depends on, and the argument that holds it, or None."""
     match node:
         case exp.Extract():
-            granularity = _PARTS.get(str(node.this.name or node.this).lower())
+            granularity = _PARTS.get(name_part(node))
             place = "expression"
         case exp.TimeToStr():
             granularity, place = _finest(node), "this"
