@@ -1,11 +1,17 @@
 """Who may do what in Superset: roles that follow from the published assets.
 
-    Explorer   self-service: charts and dashboards of one's own, on governed data only. All that
-               Superset's Gamma may, except to look at SQL, and access to our database.
-    Viewer     reads dashboards. Gamma's permissions to read, and access to our datasets.
+    Viewer     reads dashboards, and takes their numbers along as CSV.
+    Explorer   self-service: charts and dashboards of one's own, on governed data only.
+    Steward    what an Explorer may, and certifies charts and dashboards, says which may be embedded
+               where, exports assets for git, writes annotations, sees SQL, drops cached answers.
+    Embedded   what holders of a guest token may: the dashboards of their token, and nothing else.
+    Embedder   the service account of a page that embeds: asks for guest tokens, reads no data.
 
-Neither can open SQL Lab, nor make or edit datasets. Publishing sets both roles to exactly these
-permissions: what was added by hand is taken away again.
+The first three begin as Superset's Gamma, less what is no self-service. None can open SQL Lab, make
+or edit datasets, connect databases, upload or import. A Steward cannot either: a dataset's texts and
+metrics are the model's, each publish writes them anew, and a change of them belongs where it is
+reviewed. Superset's own Admin does the rest. Publishing sets all five to exactly these permissions:
+what was added by hand is taken away again.
 """
 
 from __future__ import annotations
@@ -19,25 +25,82 @@ from dashboards.errors import SupersetRefusedError
 
 EXPLORER: Final = "Explorer"
 VIEWER: Final = "Viewer"
+STEWARD: Final = "Steward"
+EMBEDDED: Final = "Embedded"
+EMBEDDER: Final = "Embedder"
 BASE: Final = "Gamma"
 
-# Gamma in 6.1 may also register users, write themes and take an embedding away: not self-service.
+# What Gamma of 6.1 has beyond self-service: addresses that list, describe or carry away what is
+# behind a dashboard, other people's registrations, themes and tags that all would see.
 _NOT_FOR_BUSINESS: Final = frozenset(
     {
         ("can_view_query", "Dashboard"),
         ("can_write", "Theme"),
+        ("can_export", "Theme"),
+        ("can_export", "Chart"),
+        ("can_export", "Dashboard"),
+        ("can_get_embedded", "Dashboard"),
         ("can_delete_embedded", "Dashboard"),
         ("can_export_as_example", "Dashboard"),
         ("can_export_streaming_csv", "SQLLab"),
         ("can_invalidate", "CacheRestApi"),
+        ("can_query", "Api"),
+        ("can_query_form_data", "Api"),
+        ("can_read", "Database"),
+        ("can_read", "RowLevelSecurity"),
+        ("can_file_handler", "Superset"),
+        ("can_fetch_datasource_metadata", "Superset"),
+        ("can_external_metadata", "Datasource"),
+        ("can_external_metadata_by_name", "Datasource"),
+        ("can_write", "Tag"),
+        ("can_bulk_create", "Tag"),
         ("menu_access", "Action Log"),
+        ("menu_access", "Data"),
         ("menu_access", "Databases"),
         ("menu_access", "Plugins"),
+        ("menu_access", "Tags"),
         ("menu_access", "Tasks"),
         ("menu_access", "Themes"),
     }
 )
-_NOT_THINGS: Final = frozenset({"UserRegistrationsRestAPI", "SavedQuery"})
+_NOT_THINGS: Final = frozenset(
+    {"DynamicPlugin", "OpenApi", "SavedQuery", "SwaggerView", "Task", "UserRegistrationsRestAPI"}
+)
+# Not Gamma's, and part of making a chart: the values that a filter offers.
+_FOR_EXPLORERS: Final = (("can_get_column_values", "Datasource"),)
+_FOR_STEWARDS: Final = (
+    ("can_certify", "Ducat"),
+    ("can_export", "Chart"),
+    ("can_export", "Dashboard"),
+    ("can_get_embedded", "Dashboard"),
+    ("can_set_embedded", "Dashboard"),
+    ("can_delete_embedded", "Dashboard"),
+    ("can_view_query", "Dashboard"),
+    ("can_invalidate", "CacheRestApi"),
+    ("can_read", "Annotation"),
+    ("can_write", "Annotation"),
+    ("menu_access", "Annotation Layers"),
+    ("menu_access", "Manage"),
+)
+# No `can_explore_json`: that door of older charts (maps) cannot tell a changed question from a chart's.
+_FOR_GUESTS: Final = (
+    ("can_read", "Chart"),
+    ("can_read", "Dashboard"),
+    ("can_read", "EmbeddedDashboard"),
+    ("can_read", "CssTemplate"),
+    ("can_read", "Theme"),
+    ("can_read", "SecurityRestApi"),
+    ("can_dashboard", "Superset"),
+    ("can_language_pack", "Superset"),
+    ("can_log", "Superset"),
+    ("can_time_range", "Api"),
+    ("can_read", "DashboardFilterStateRestApi"),
+    ("can_write", "DashboardFilterStateRestApi"),
+)
+_FOR_EMBEDDERS: Final = (
+    ("can_grant_guest_token", "SecurityRestApi"),
+    ("can_read", "SecurityRestApi"),
+)
 _CHANGES: Final = (
     "can_write",
     "can_add",
@@ -98,9 +161,13 @@ def provision_roles(
         and any(item.thing.endswith(f"(id:{dataset})") for dataset in ids)
         and item.thing.startswith(f"[{name}].")
     }
+    explorer = base | {whole} | _find_all(known.values(), _FOR_EXPLORERS)
     wanted = {
-        EXPLORER: base | {whole},
+        EXPLORER: explorer,
         VIEWER: {item for item in base if not _changes(item)} | parts,
+        STEWARD: explorer | _find_all(known.values(), _FOR_STEWARDS),
+        EMBEDDED: _find_all(known.values(), _FOR_GUESTS),
+        EMBEDDER: _find_all(known.values(), _FOR_EMBEDDERS),
     }
     changed = []
     for role, permissions in wanted.items():
@@ -161,6 +228,13 @@ def _find(permissions: Iterable[Permission], action: str, thing: str) -> Permiss
         if (item.action, item.thing) == (action, thing):
             return item
     raise SupersetRefusedError(f"Superset has no permission {action} on {thing}")
+
+
+def _find_all(
+    permissions: Iterable[Permission], wanted: Iterable[tuple[str, str]]
+) -> set[Permission]:
+    found = tuple(permissions)
+    return {_find(found, action, thing) for action, thing in wanted}
 
 
 def _is_for_business(item: Permission) -> bool:

@@ -10,4 +10,4 @@ The end user's name comes from Superset's impersonation and travels in the heade
 the server believes it only together with the service token.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,7 +1,7 @@
 """PEP 249 over HTTP: a statement is posted, typed rows come back.
 
 There are no transactions and no state on the server, so a connection is only an address, a token
-and the name of the end user. Values are converted by the type that the server declares, never by
+and who the end user is: a name and groups. Values are converted by the type that the server declares, never by
 how they look: a decimal stays exact, a time is a `datetime`.
 """
 
@@ -84,15 +84,17 @@ CONVERTERS = {
 }
 
 
-def connect(*, host, port, scheme="http", token="", user="", path="", timeout=ANSWER_SECONDS):
+def connect(
+    *, host, port, scheme="http", token="", user="", path="", timeout=ANSWER_SECONDS, groups=()
+):
     """Return a connection; nothing is sent before the first statement."""
-    return Connection(host, port, scheme, token, user, path, timeout)
+    return Connection(host, port, scheme, token, user, path, timeout, groups)
 
 
 class Connection:
-    """An address, a token and the end user's name."""
+    """An address, a token, the end user's name and groups."""
 
-    def __init__(self, host, port, scheme, token, user, path, timeout):
+    def __init__(self, host, port, scheme, token, user, path, timeout, groups):
         self._host = host
         self._port = port
         self._scheme = scheme
@@ -101,6 +103,9 @@ class Connection:
             self._headers["Authorization"] = f"Bearer {token}"
         if user:
             self._headers["X-Ducat-User"] = _header(user)
+            if groups:
+                # JSON escapes what is not ASCII, so that any name arrives as it is.
+                self._headers["X-Ducat-Groups"] = json.dumps(list(groups))
         self._path = path.rstrip("/")
         self._timeout = timeout
         self._running = None

@@ -1,9 +1,15 @@
 """What Superset has to know of Ducat: which SQL it may send, and where metrics come from."""
 
+import json
+
+from flask import g, has_request_context
 from sqlalchemy.engine.reflection import Inspector
 from superset.constants import TimeGrain
 from superset.db_engine_specs.base import BaseEngineSpec
 from superset.db_engine_specs.postgres import PostgresEngineSpec
+from superset.exceptions import SupersetException
+
+from ducat_superset.identity import identify
 
 
 class DucatEngineSpec(BaseEngineSpec):
@@ -37,6 +43,25 @@ class DucatEngineSpec(BaseEngineSpec):
         TimeGrain.QUARTER: "DATE_TRUNC('quarter', {col})",
         TimeGrain.YEAR: "DATE_TRUNC('year', {col})",
     }
+
+    @classmethod
+    def impersonate_user(cls, database, username, user_token, url, engine_kwargs):
+        """Ask as the person who is signed in, with that person's groups, and as nobody else."""
+        name, groups = identify(getattr(g, "user", None))
+        if name is None and has_request_context():
+            raise SupersetException("Sign in: Ducat answers people by their names")
+        # Without a request (a command of an administrator) the service asks for itself.
+        engine_kwargs.setdefault("connect_args", {})["groups"] = groups
+        return (url if name is None else url.set(username=name)), engine_kwargs
+
+    @classmethod
+    def get_impersonation_key(cls, user):
+        """Return what keeps one person's kept answers from all others: name and groups.
+
+        Access policies decide by groups, so answers from before a change of groups end with it.
+        """
+        name, groups = identify(user)
+        return json.dumps([name, sorted(groups)])
 
     @classmethod
     def convert_dttm(cls, target_type, dttm, db_extra=None):

@@ -151,7 +151,7 @@ def test_a_viewer_reads_and_changes_nothing(superset: Published, dataset: int) -
 
 
 def test_publishing_again_changes_nothing(superset: Published) -> None:
-    assert superset.first["roles"] == ["Explorer", "Viewer"]
+    assert superset.first["roles"] == ["Embedded", "Embedder", "Explorer", "Steward", "Viewer"]
     outcome = superset.run("publish", "--json")
     assert outcome.returncode == 0, outcome.stderr
     again = json.loads(outcome.stdout)
