@@ -234,10 +234,11 @@ class RolledScope(Scope):
 
     def _cut(self, dimension: Dimension, granularity: str | None) -> str | None:
         """Return the column of the periods of a time, shifted; None when it is there as stored."""
-        if self._definition.find_plain(dimension) is not None:
-            return None
         place = self._definition.find_cut(dimension, granularity)
         if place is None:
+            return None
+        exact = self._definition.keys[place].granularity == granularity
+        if not exact and self._definition.find_plain(dimension) is not None:
             return None
         return self._shifted(dimension, f"{_ALIAS}.{key_column(place)}")
 

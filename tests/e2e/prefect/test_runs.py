@@ -18,9 +18,22 @@ from flows.errors import FreshnessMissedError, GateFailedError, IngestFailedErro
 from flows.orchestration.deployments import describe_deployments
 from flows.orchestration.limits import ensure_limits
 from flows.orchestration.runs import open_workshop, run_pipeline, watch_freshness
+from semantic.rollups import read_rollups
 from semantic.snapshot import publish_snapshot, read_checks, read_snapshot
 
 ROOT = Path(__file__).parent / "shop"
+MODEL = """
+cubes:
+  - name: orders
+    sql_table: gold.fct_orders
+    dimensions:
+      - {name: id, type: number, sql: id, primary_key: true}
+      - {name: day, type: time, sql: day}
+    measures:
+      - {name: amount, type: sum, sql: amount}
+    pre_aggregations:
+      - {name: by_day, measures: [amount], time_dimension: day, granularity: day}
+"""
 
 
 class Shop:
@@ -133,9 +146,29 @@ def test_every_step_has_a_deployment_and_the_whole_run_a_schedule(shop: Shop) ->
         ("ingest", "shop"),
         ("transform", "shop"),
         ("publish", "shop"),
+        ("rollups", "pre-aggregations"),
     }
     schedules = {item.flow_name: item.schedules for item in found if item.schedules}
-    assert set(schedules) == {"run", "watch"}
+    assert set(schedules) == {"run", "watch", "rollups"}
+
+
+def test_a_run_builds_the_rollups_of_what_it_published(shop: Shop, prefect_url: str) -> None:
+    """One that fails is its own failure: what was published stays, and answers come from the rows."""
+    model = shop.root / "semantic" / "model" / "orders.yml"
+    model.parent.mkdir(parents=True, exist_ok=True)
+    model.write_text(MODEL)
+    run_pipeline("shop")
+    [built] = read_rollups(shop.serving)
+    snapshot = read_snapshot(shop.serving)
+    assert (built.name, built.rows, built.find_change(snapshot)) == ("orders.by_day", 2, None)
+    assert _last_run(prefect_url, "rollups")["state"]["type"] == "COMPLETED"
+    model.write_text(MODEL.replace("sql: amount", "sql: price"))
+    shop.deliver({"id": 3, "day": "2024-01-03", "amount": 7})
+    run_pipeline("shop")
+    assert _last_run(prefect_url, "run")["state"]["type"] == "COMPLETED"
+    failed = _last_run(prefect_url, "rollups")["state"]
+    assert failed["type"] == "FAILED"
+    assert "price" in failed["message"]
 
 
 def test_prefect_schedules_what_has_a_schedule(shop: Shop, prefect_url: str) -> None:
