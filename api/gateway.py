@@ -80,6 +80,8 @@ class Gateway:
         self.query_log = QueryLog(settings.query_log_path)
         self.metrics = Metrics(layer.state, lambda: layer.shadow.tally)
         self.changes = Changes(layer)
+        self.closing: list[Callable[[], None]] = []
+        """What a door opened late, closed with the gateway."""
 
     async def load(
         self,
@@ -172,6 +174,8 @@ class Gateway:
     def close(self) -> None:
         """Cancel what runs, wait for it, and close the files."""
         self.offload.close()
+        for close in self.closing:
+            close()
         self.query_log.close()
 
     def finish(self, record: QueryRecord, *, quiet: bool = False) -> None:

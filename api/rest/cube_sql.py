@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
 import pyarrow as pa
 
-from api.document import write_document
 from api.encode import Part, join_rows
+from api.postgres.cells import write_text
+from api.postgres.types import type_of
 from api.rest.request import SHOWN, read_raw
-from api.rest.sql_query import ColumnType, check_rows, encode_column, find_columns
+from api.rest.sql_query import ColumnType, encode_column
 from api.state import format_instant
-from semantic.engine.result import Result
-from semantic.errors import InternalError, QuerySyntaxError
-from semantic.query.query import MAXIMUM_LIMIT
-from semantic.query.sql.statement import SqlQuery
+from semantic.errors import QuerySyntaxError
 
 ROWS_PER_LINE: Final = 2000
 CUBE_TYPES: Final[dict[ColumnType, str]] = {
@@ -68,37 +67,46 @@ def read_cube_sql(body: bytes) -> CubeSqlRequest:
     return CubeSqlRequest(text, timezone, polls, renew=raw.get("cache") == "no-cache")
 
 
-def encode_lines(asked: SqlQuery, result: Result) -> Iterator[bytes]:
+def encode_lines(table: pa.Table, built_at: datetime | None) -> Iterator[bytes]:
     """Yield the lines of an answer: the columns, then rows, so many a line.
 
     Numbers are texts, as in the other answers of this protocol; the types are Cube's names.
-
-    Raises:
-        LimitExceededError: there are more rows than may be returned; before the first line.
+    `built_at`: when the tables were built that were read; None where none were.
     """
-    if asked.kind == "row_count":
-        if result.total is None:
-            raise InternalError("the rows were not counted")
-        yield _head(result, [(asked.columns[0].name, "integer")])
-        yield orjson.dumps({"data": [[str(asked.count_rows(result.total))]]}) + b"\n"
-        return
-    check_rows(asked, result)
-    columns = find_columns(asked, result)
-    table = result.table
-    written = [
-        (name, *encode_column(table.column(place), name, as_text=as_text, quoted=True))
-        for name, place, as_text in columns
-    ]
-    yield _head(result, [(name, kind) for name, kind, _ in written])
+    written = []
+    for place, name in enumerate(table.schema.names):
+        column = _plain(table.column(place))
+        as_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        written.append((name, *encode_column(column, name, as_text=as_text, quoted=True)))
+    yield _head([(name, kind) for name, kind, _ in written], built_at)
     for start in range(0, table.num_rows, ROWS_PER_LINE):
         texts = [text.slice(start, ROWS_PER_LINE) for _, _, text in written]
         yield b'{"data":[' + _rows(texts, min(ROWS_PER_LINE, table.num_rows - start)) + b"]}\n"
 
 
-def _head(result: Result, columns: list[tuple[str, ColumnType]]) -> bytes:
-    schema = [{"name": name, "column_type": CUBE_TYPES[kind]} for name, kind in columns]
-    refreshed = format_instant(result.state.built_at)
-    return orjson.dumps({"schema": schema, "lastRefreshTime": refreshed}) + b"\n"
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column in a type that Cube has a name for: others as the text of the Postgres wire."""
+    kind = column.type
+    has_zone = pa.types.is_timestamp(kind) and kind.tz is not None
+    checks = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_boolean,
+              pa.types.is_timestamp, pa.types.is_date, pa.types.is_string, pa.types.is_large_string,
+              pa.types.is_null)  # fmt: skip
+    if not has_zone and any(check(kind) for check in checks):
+        return column
+    type_ = type_of(kind)
+    texts = [
+        None if value is None else write_text(type_, value).decode() for value in column.to_pylist()
+    ]
+    return pa.chunked_array([pa.array(texts, pa.string())])
+
+
+def _head(columns: list[tuple[str, ColumnType]], built_at: datetime | None) -> bytes:
+    head: dict[str, Any] = {
+        "schema": [{"name": name, "column_type": CUBE_TYPES[kind]} for name, kind in columns]
+    }
+    if built_at is not None:
+        head["lastRefreshTime"] = format_instant(built_at)
+    return orjson.dumps(head) + b"\n"
 
 
 def _rows(texts: list[pa.LargeStringArray], rows: int) -> bytes:
@@ -126,16 +134,3 @@ def read_conversion(body: bytes) -> str:
     if not isinstance(text, str) or not text.strip():
         raise QuerySyntaxError("query parameter must be a non-empty string")
     return text
-
-
-def convert(asked: SqlQuery) -> dict[str, Any]:
-    """Return the query JSON that asks what a SELECT asks, or that there is none."""
-    if asked.kind == "row_count":
-        return {
-            "status": "error",
-            "error": "Provided sql query can not be converted to rest query.",
-        }
-    document = write_document(asked.query)
-    if asked.complete:
-        document["limit"] = MAXIMUM_LIMIT
-    return {"status": "ok", "query": document}

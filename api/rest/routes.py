@@ -21,7 +21,6 @@ from api.handing import hand_on, render_metrics
 from api.query_log import QueryRecord, find_actor, name_filters, name_members
 from api.rest.cube_sql import (
     CubeSqlRequest,
-    convert,
     encode_lines,
     read_conversion,
     read_cube_sql,
@@ -30,6 +29,7 @@ from api.rest.face import RestFace
 from api.rest.jobs import answer_jobs
 from api.rest.live import add_live_routes
 from api.rest.request import read_fields, read_raw, read_request
+from api.rest.sql_answer import SqlAnswer, SqlFace
 from api.rest.sql_query import describe_views, encode_answer, select
 from api.rest.waiting import CONTINUE_WAIT, Waiting, identify
 from api.scopes import demand_sql
@@ -93,7 +93,8 @@ def _add_cube_routes(router: APIRouter, face: RestFace) -> None:
 
 def _add_cube_sql_routes(router: APIRouter, face: RestFace) -> None:
     gateway = face.gateway
-    running: Waiting[tuple[SqlQuery, Result]] = Waiting()
+    running: Waiting[SqlAnswer] = Waiting()
+    sql_face = SqlFace(gateway)
 
     @router.post(f"{BASE}/cubesql", summary="Answer a SELECT with lines of JSON")
     async def cube_sql(request: Request) -> Response:
@@ -108,7 +109,7 @@ def _add_cube_sql_routes(router: APIRouter, face: RestFace) -> None:
                 return Response(handed.body, handed.status, media_type="application/json")
         answer = await running.answer(
             key,
-            partial(_select, asked, asker, gateway),
+            partial(_select, asked, asker, gateway, sql_face),
             patience=gateway.settings.continue_wait_seconds if asked.polls else None,
             gone=wait_gone(request.receive),
         )
@@ -117,7 +118,7 @@ def _add_cube_sql_routes(router: APIRouter, face: RestFace) -> None:
                 peers.hold(key)
             return _ready(CONTINUE_WAIT)
         # The first line is made before the status is sent: what can fail has failed by then.
-        lines = encode_lines(*answer)
+        lines = encode_lines(answer.table, answer.trace.built_at)
         first = await asyncio.to_thread(next, lines)
         return StreamingResponse(chain([first], lines), media_type="application/json")
 
@@ -126,32 +127,34 @@ def _add_cube_sql_routes(router: APIRouter, face: RestFace) -> None:
         context = gateway.authenticator.authenticate(request.scope["ducat.headers"])
         text = read_conversion(await request.body())
         try:
-            parse = partial(_parse, text, context, gateway.layer)
-            converted = convert(await gateway.think(context.user, parse))
+            document = await gateway.think(context.user, partial(sql_face.convert, text, context))
+            converted: dict[str, Any] = {"status": "ok", "query": document}
         except (QueryError, UnsupportedError) as refused:
             converted = {"status": "error", "error": shorten(refused.message)}
         return _ready(orjson.dumps(converted))
 
 
-async def _select(asked: CubeSqlRequest, asker: Asker, gateway: Gateway) -> tuple[SqlQuery, Result]:
-    """Ask what a SELECT asks, and record it."""
+async def _select(
+    asked: CubeSqlRequest, asker: Asker, gateway: Gateway, sql_face: SqlFace
+) -> SqlAnswer:
+    """Ask what a statement asks, and record it."""
     context = asker.context
     record = QueryRecord(
         datetime.now(UTC), asker.request_id, context.user, "sql", via=find_actor(context.claims)
     )
 
-    def work(cancelled: threading.Event) -> tuple[tuple[SqlQuery, Result], QueryRecord]:
-        found = select(
-            gateway.layer,
-            asked.text,
-            context,
-            now=record.time,
-            timezone=asked.timezone,
-            cancelled=cancelled,
-            renew=asked.renew,
+    def work(cancelled: threading.Event) -> tuple[SqlAnswer, QueryRecord]:
+        found = sql_face.answer(asked, context, now=record.time, cancelled=cancelled)
+        trace = found.trace
+        for outcome in trace.outcomes:
+            gateway.metrics.cached.labels(outcome).inc()
+        return found, replace(
+            record,
+            members=trace.members,
+            filtered_by=trace.filtered_by,
+            rows=found.table.num_rows,
+            snapshot=trace.snapshot,
         )
-        gateway.metrics.cached.labels(found[1].cache).inc()
-        return found, describe_question(record, *found)
 
     return await gateway.run(work, record, asker)
 

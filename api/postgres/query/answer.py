@@ -48,6 +48,8 @@ class Trace:
     members: tuple[str, ...] = ()
     filtered_by: tuple[str, ...] = ()
     snapshot: str | None = None
+    built_at: datetime | None = None
+    """When the tables were built that it read."""
     outcomes: list[Outcome] = dataclasses.field(default_factory=list)
     """Where its answers came from."""
 
@@ -64,6 +66,8 @@ class Caller:
     context: SecurityContext
     place: Place
     settings: Mapping[str, str]
+    renew: bool = False
+    """Whether answers are computed, though they may be kept."""
 
 
 class PlanBook:
@@ -192,6 +196,31 @@ class Answerer:
         return dataclasses.replace(
             leaf, query=dataclasses.replace(leaf.query, limit=None, unlimited=True)
         )
+
+    def find_computing(self, tree: exp.Query, caller: Caller) -> str:
+        """Return why a statement asks more than one question: what is computed besides.
+
+        Raises:
+            DucatError: it cannot be answered.
+        """
+        tables = self.tables(caller.context)
+        try:
+            plan = plan_query(
+                tree.copy(),
+                tables,
+                timezone=caller.place.timezone,
+                evaluate=_refuse_computing,
+            )
+        except _ComputingError:
+            return "a condition compares with a sub-select, which is answered first"
+        if plan.catalog:
+            return f"{min(plan.catalog)} is a table of the catalog"
+        if len(plan.leaves) != 1:
+            count = len(plan.leaves)
+            return f"it puts {count} answers together" if count else "it reads no cube or view"
+        if plan.checks:
+            return f"it groups by {plan.checks[0].shown}, which is computed over the answer"
+        return f"{_find_computed(plan)} is computed over the answer"
 
     def explain(self, tree: exp.Query, caller: Caller) -> list[str]:
         """Return how a query would be answered, as lines; SQL for those who may see it."""
@@ -331,9 +360,14 @@ class _Run:
             query = dataclasses.replace(query, limit=0, offset=0)
         self.trace.add(query)
         result = self.answerer.layer.load(
-            query, self.caller.context, now=self.caller.place.now, cancelled=self.cancelled
+            query,
+            self.caller.context,
+            now=self.caller.place.now,
+            cancelled=self.cancelled,
+            renew=self.caller.renew,
         )
         self.trace.snapshot = result.state.snapshot or None
+        self.trace.built_at = result.state.built_at
         self.trace.outcomes.append(result.cache)
         table = result.table
         if table.num_rows > MOST_ROWS:
@@ -406,6 +440,22 @@ def _unwrap(plan: Plan) -> Leaf | None:
             return None
         columns.append((item.alias_or_name, found[inner.name]))
     return dataclasses.replace(leaf, columns=tuple(columns))
+
+
+def _find_computed(plan: Plan) -> str:
+    """Return what an outer query computes, as it was written."""
+    outer = plan.outer
+    if isinstance(outer, exp.Select):
+        for item in outer.expressions:
+            if not isinstance(item.unalias(), exp.Column):
+                return str(item.unalias().sql("postgres"))[:100]
+        clauses = {"where": "WHERE", "group": "GROUP BY", "having": "HAVING", "order": "ORDER BY",
+                   "limit": "LIMIT", "offset": "OFFSET", "distinct": "DISTINCT", "joins": "a join",
+                   "with_": "WITH"}  # fmt: skip
+        for part, name in clauses.items():
+            if outer.args.get(part):
+                return name
+    return "UNION" if isinstance(outer, exp.SetOperation) else "a part of it"
 
 
 def _is_text(kind: pa.DataType) -> bool:
