@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
+
 from api.query_log import QueryLog, QueryRecord, name_filters, name_members
+from api.workers import divide
 from semantic.query.query import AndFilter, MemberFilter, OrFilter, Query, TimeDimension
+from semantic.settings import Settings
 
 QUERY = Query(
     measures=("flights.count",),
@@ -76,3 +81,27 @@ def test_the_file_is_rotated_by_size(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "log.1", "log.2"]
     assert all(path.stat().st_size <= 500 for path in tmp_path.iterdir())
     assert json.loads((tmp_path / "log").read_text().splitlines()[-1])["requestId"] == "19"
+
+
+def test_the_statement_of_the_readme_reads_the_logs_of_all_workers(tmp_path: Path) -> None:
+    settings = Settings(query_log=tmp_path / "query-log.ndjson")
+    for number in (1, 2, 3):
+        log = QueryLog(divide(settings, 3, number).query_log_path, largest=700)
+        for second in range(6):
+            time = datetime(2026, 1, 1, 0, 0, 10 * second + number, tzinfo=UTC)
+            members = ("flights.count",) * (second % 2)
+            log.write(QueryRecord(time, f"{second}-{number}", "ann", "rest", members=members))
+        log.close()
+    names = {file.name for file in tmp_path.iterdir()}
+    assert {
+        "query-log.ndjson",
+        "query-log.ndjson.1",
+        "query-log-2.ndjson",
+        "query-log-3.ndjson",
+    } <= names
+    readme = (Path(__file__).parents[3] / "api" / "README.md").read_text()
+    (statement,) = re.findall(r"^SELECT .*query-log.*$", readme, re.MULTILINE)
+    assert ".ducat/" in statement
+    rows = duckdb.sql(statement.replace(".ducat/", f"{tmp_path}/"))
+    ids = [row[rows.columns.index("requestId")] for row in rows.fetchall()]
+    assert ids == [f"{second}-{number}" for second in range(6) for number in (1, 2, 3)]
