@@ -87,6 +87,7 @@ _FOR_GUESTS: Final = (
     ("can_read", "Chart"),
     ("can_read", "Dashboard"),
     ("can_read", "EmbeddedDashboard"),
+    ("can_read", "CurrentUserRestApi"),
     ("can_read", "CssTemplate"),
     ("can_read", "Theme"),
     ("can_read", "SecurityRestApi"),

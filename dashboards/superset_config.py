@@ -13,6 +13,7 @@ differs between places comes from the environment, and no secret has a default:
     SUPERSET_OIDC_ISSUER    signs people in at this OpenID Connect provider; default: passwords
     SUPERSET_OIDC_CLIENT_ID, SUPERSET_OIDC_CLIENT_SECRET   what the provider knows Superset by
     SUPERSET_OIDC_USER_CLAIM, SUPERSET_OIDC_GROUPS_CLAIM   default `sub` and `groups`
+    SUPERSET_OIDC_SCOPE     default `openid profile email groups`
     SUPERSET_OIDC_ROLES     JSON: the provider's groups to lists of roles; others get no role
     SUPERSET_LOCAL_USERS    who may still use a password then, with spaces between; default `admin`
 """

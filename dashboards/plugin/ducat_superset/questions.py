@@ -3,10 +3,11 @@
 A filter whose column is SQL is dropped by Superset when the source refuses that SQL, and the chart
 then shows numbers without it. Such a question is refused as a whole.
 
-Guests ask what the charts of their dashboard ask, and no more. Superset means to refuse a guest who changes a chart's question, but looks the chart up among those
-that a guest may list, which are none; so in 6.1 every question about a chart's dataset is answered.
-Here the chart is found whoever asks. A guest may narrow it by filters on columns, never by SQL, and
-may read the values that the dashboard's own filters offer.
+Guests ask what the charts of their dashboard ask, and no more. Superset means to refuse a guest who
+changes a chart's question, but looks the chart up among those that a guest may list, which are
+none; so 6.1 answers every question about a chart's dataset. Here the chart is found. A guest may
+narrow it by filters on columns, never by SQL, and may read the values that the dashboard's own
+filters offer.
 """
 
 import json
@@ -14,7 +15,6 @@ import json
 from superset import db
 from superset.models.dashboard import Dashboard
 from superset.models.slice import Slice
-from superset.security.manager import query_context_modified
 
 ENGINE = "ducat"
 RESULTS = frozenset({"full", "results", "post_processed", "timegrains"})
@@ -47,26 +47,68 @@ def is_the_dashboards_own(query_context):
 
 
 def _is_the_charts(query_context, chart):
-    query_context.slice_ = chart
-    kept = json.loads(chart.query_context) if chart.query_context else {}
-    queries = kept.get("queries") or []
-    known = {
-        (query.get("extras") or {}).get(key) for query in queries for key in ("where", "having")
-    }
-    stored = {str(item) for item in json.loads(chart.params or "{}").get("adhoc_filters") or []}
-    return (
-        not query_context_modified(query_context)
-        and all(_has_known_sql(query, known, stored) for query in query_context.queries)
-        and all(not query.annotation_layers for query in query_context.queries)
+    """Whether a question names only what the chart was saved with, and adds no SQL.
+
+    A chart that was published from files has no saved question, only its parameters, in which a
+    column stands under another key in each kind of chart. So names are looked for, not places.
+    """
+    saved = json.loads(chart.params or "{}")
+    known = set(_read_texts(saved)) | set(_read_texts(json.loads(chart.query_context or "{}")))
+    conditions = known | {_join(saved, clause) for clause in ("WHERE", "HAVING", "where", "having")}
+    return all(
+        all(_is_known(item, known) for item in _read_named(query))
+        and _adds_no_sql(query, conditions)
+        and not query.annotation_layers
+        for query in query_context.queries
     )
 
 
-def _has_known_sql(query, known, stored):
+def _read_named(query):
+    """Return everything in a question that stands for a column or a metric."""
+    named = [*(query.columns or []), *(query.metrics or []), *(query.series_columns or [])]
+    named += [item[0] for item in query.orderby or []]
+    return [*named, *([query.series_limit_metric] if query.series_limit_metric else [])]
+
+
+def _is_known(item, known):
+    if isinstance(item, str):
+        return item in known
+    if not isinstance(item, dict):
+        return False
+    if item.get("expressionType") == "SIMPLE":
+        return {(item.get("column") or {}).get("column_name"), item.get("aggregate")} <= known
+    return item.get("sqlExpression") in known
+
+
+def _read_texts(value):
+    """Yield every text in a document, keys apart."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _read_texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _read_texts(item)
+
+
+def _join(saved, clause):
+    """Return the SQL that Superset's page makes of a chart's own free conditions."""
+    written = [
+        str(item.get("sqlExpression"))
+        for item in saved.get("adhoc_filters") or []
+        if item.get("expressionType") == "SQL" and item.get("clause") == clause
+    ]
+    return " AND ".join(f"({text})" for text in written)
+
+
+def _adds_no_sql(query, conditions):
     """Whether conditions are on columns, or are the SQL that the chart was saved with."""
     extras = query.extras or {}
     written = {extras.get(key) for key in ("where", "having") if extras.get(key)}
-    columns = all(isinstance(item.get("col"), str) for item in query.filter or [])
-    return columns and written <= known | stored
+    return written <= conditions and all(
+        isinstance(item.get("col"), str) for item in query.filter or []
+    )
 
 
 def _is_the_filters(query_context, form):
@@ -84,7 +126,7 @@ def _is_the_filters(query_context, form):
     return bool(columns) and all(
         set(map(str, query.columns or [])) <= columns
         and all(_is_of(metric, metrics, columns) for metric in query.metrics or [])
-        and _has_known_sql(query, set(), set())
+        and _adds_no_sql(query, set())
         and not query.annotation_layers
         for query in query_context.queries
     )

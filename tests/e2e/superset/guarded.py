@@ -192,6 +192,7 @@ def _add_chart(admin: SupersetClient, dataset: int, name: str) -> int:
         "metrics": ["count"],
         "row_limit": 100,
         "adhoc_filters": [],
+        "column_config": {"count": {"d3NumberFormat": "d"}},
     }
     made = admin.post(
         "/api/v1/chart/",
