@@ -43,7 +43,7 @@ def validate(ctx: click.Context, *, as_json: bool) -> None:
                 click.echo(line, err=True)
         ctx.exit(1)
     counts = count_members(catalog)
-    warnings = describe_alternatives(catalog.join_graph)
+    warnings = describe_alternatives(catalog.join_graph, catalog.views.values())
     if as_json:
         described = [describe_problem(item, project.root, project.model) for item in warnings]
         found = {"valid": True, "version": catalog.version, **counts, "warnings": described}

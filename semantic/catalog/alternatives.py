@@ -4,11 +4,14 @@ A query follows the shortest way, and refuses when several are equally short. A 
 the one that was meant, so `ducat validate` names such pairs, and with DUCAT_STRICT_JOINS a model
 that has any is refused. Only the pairs at which two ways part and meet again are named, with no
 cube in common between; what lies before or behind them has the same choice.
+
+A view whose join path goes the shorter way says that this one is meant, and settles the pair: so a fact
+and another fact behind it may share a dimension, as facts do. Ways that are equally short stay named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -17,7 +20,7 @@ from semantic.catalog.join_graph import JoinGraph, is_role, write_path
 from semantic.errors import Problem, Span
 
 if TYPE_CHECKING:
-    from semantic.catalog.catalog import Join
+    from semantic.catalog.catalog import Join, View
 
 MAXIMUM_SHOWN: Final = 20
 
@@ -62,9 +65,10 @@ def _find_from(source: str, plain: Mapping[str, tuple[str, ...]]) -> Iterator[Al
         level = following
 
 
-def describe_alternatives(graph: JoinGraph) -> list[Problem]:
-    """Return what to tell the author, a few of many."""
-    found = find_alternatives(graph)
+def describe_alternatives(graph: JoinGraph, views: Iterable[View] = ()) -> list[Problem]:
+    """Return what to tell the author, a few of many, where no view says which way is meant."""
+    paths = {member.join_path for view in views for member in view.members.values()}
+    found = (item for item in find_alternatives(graph) if not _is_settled(item, paths))
     problems = [_describe(graph, item) for item in islice(found, MAXIMUM_SHOWN)]
     more = sum(1 for _ in found)
     if more:
@@ -72,6 +76,18 @@ def describe_alternatives(graph: JoinGraph) -> list[Problem]:
             Problem("join_alternatives", f"{more} more pairs of cubes are joined in two ways")
         )
     return problems
+
+
+def _is_settled(item: Alternative, paths: Iterable[tuple[str, ...]]) -> bool:
+    """Whether one of the paths goes the shorter way, from its start to its end."""
+    way = item.shorter
+    if len(way) == len(item.longer):
+        return False
+    return any(
+        path[start : start + len(way)] == way
+        for path in paths
+        for start in range(len(path) - len(way) + 1)
+    )
 
 
 def _describe(graph: JoinGraph, item: Alternative) -> Problem:
@@ -82,7 +98,10 @@ def _describe(graph: JoinGraph, item: Alternative) -> Problem:
         hint = f"a query about both must write one: {shorter}.member"
     else:
         message = f"{source} joins {target} as {shorter}, though {longer} leads there too"
-        hint = f"where the longer way is meant, write {longer}.member or name it in a view"
+        hint = (
+            f"say which is meant: a view with the join_path {shorter} settles it; "
+            f"for the longer way write {longer}.member or name it in a view"
+        )
     return Problem("join_alternatives", message, _place(graph.joins, item.longer), hint)
 
 

@@ -67,9 +67,9 @@ class Linker:
         cubes, facts = self._link_cubes(cube_trees.values(), problems)
         problems.extend(find_problems(cubes, cubes.graph, facts))
         problems.extend(find_ambiguous_references(cubes))
-        if self._strict_joins:
-            problems.extend(describe_alternatives(cubes.graph))
         specs, views = self._link_views(view_trees.values(), cubes, problems)
+        if self._strict_joins:
+            problems.extend(describe_alternatives(cubes.graph, views.values()))
         read = (
             self._group_specs.find(node, {}, problems)
             for document in documents

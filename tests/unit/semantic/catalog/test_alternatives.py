@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from semantic.catalog.alternatives import MAXIMUM_SHOWN, describe_alternatives, find_alternatives
-from semantic.catalog.load import load_catalog_from_text
+from semantic.catalog.load import load_catalog, load_catalog_from_text
 from semantic.errors import ModelError
 from tests.unit.semantic.catalog.test_join_graph import graph
 
@@ -71,3 +75,31 @@ def test_a_model_with_a_longer_way_is_refused_only_when_joins_are_strict() -> No
     )
     assert problem.span is not None
     assert problem.span.line == 12
+
+
+@pytest.mark.parametrize(
+    ("path", "settled"),
+    [("lines.days", True), ("lines.orders.days", False), ("orders.days", False)],
+)
+def test_a_view_that_goes_the_shorter_way_settles_the_pair(path: str, settled: bool) -> None:
+    view = f"views:\n  - name: v\n    cubes:\n      - {{join_path: {path}, includes: [day]}}\n"
+    files = {"m.yml": MODEL, "v.yml": view}
+    catalog = load_catalog_from_text(files)
+    left = describe_alternatives(catalog.join_graph, catalog.views.values())
+    assert [item.code for item in left] == ([] if settled else ["join_alternatives"])
+    if settled:
+        load_catalog_from_text(files, strict_joins=True)
+    else:
+        with pytest.raises(ModelError):
+            load_catalog_from_text(files, strict_joins=True)
+
+
+def test_a_view_does_not_settle_ways_that_are_equally_short() -> None:
+    edges = ["f>o", "f>d", "o>r", "d>r"]
+    member = SimpleNamespace(join_path=("f", "o", "r"))
+    view: Any = SimpleNamespace(members={"m": member})
+    assert len(describe_alternatives(graph(*edges), [view])) == 1
+
+
+def test_the_shipped_model_is_accepted_with_strict_joins() -> None:
+    load_catalog(Path(__file__).parents[4] / "semantic" / "model", strict_joins=True)
