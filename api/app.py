@@ -83,6 +83,7 @@ def build_app(gateway: Gateway, project: Project | None = None) -> ASGIApp:
             await asyncio.to_thread(gateway.close)
 
     ready = ReadyAnswers(gateway)
+    gateway.repeater = ready.repeated
     load = LoadApp(RestFace(gateway), ready)
     hot: dict[str, ASGIApp] = {f"{BASE}/load": load, f"{BASE}/subscribe": load, "/mcp": agents}
     guard = gateway.authenticator

@@ -10,7 +10,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, Protocol
 
@@ -45,6 +45,14 @@ class Shortcut(Protocol):
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> Receive | None:
         """Answer, and return None; or return the `receive` to go on with."""
+        ...
+
+
+class Repeater(Protocol):
+    """What answers requests that repeat to the byte."""
+
+    def answer(self, raw: bytes, defaults: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+        """Return a whole response, with the server's default headers; None: it has to be asked."""
         ...
 
 

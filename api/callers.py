@@ -47,17 +47,30 @@ class Callers:
             CallerLimitError: the user has as many queries as one caller may.
         """
         caller = self._find(user)
-        if caller.running >= self._concurrency:
-            raise CallerLimitError(
-                f"{caller.running} queries of yours run or wait already",
-                suggestion="ask again when some of them are answered",
-            )
+        self._check(caller)
         self._take(caller)
         caller.running += 1
         try:
             yield
         finally:
             caller.running -= 1
+
+    def count(self, user: str) -> None:
+        """Count a query of a user that takes no time.
+
+        Raises:
+            CallerLimitError: the user has as many queries as one caller may.
+        """
+        caller = self._find(user)
+        self._check(caller)
+        self._take(caller)
+
+    def _check(self, caller: _Caller) -> None:
+        if caller.running >= self._concurrency:
+            raise CallerLimitError(
+                f"{caller.running} queries of yours run or wait already",
+                suggestion="ask again when some of them are answered",
+            )
 
     def _take(self, caller: _Caller) -> None:
         if not self._per_minute:

@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
+import orjson
 import structlog
 
+from api.asgi import Repeater
 from api.auth import Authenticator
 from api.callers import Callers
 from api.changes import Changes
@@ -80,6 +82,7 @@ class Gateway:
         self.query_log = QueryLog(settings.query_log_path)
         self.metrics = Metrics(layer.state, lambda: layer.shadow.tally)
         self.changes = Changes(layer)
+        self.repeater: Repeater | None = None  # what answers requests by their bytes alone
         self.closing: list[Callable[[], None]] = []
         """What a door opened late, closed with the gateway."""
 
@@ -185,10 +188,7 @@ class Gateway:
         """
         self.metrics.queries.labels(record.face, record.code).inc()
         self.metrics.query_seconds.labels(record.face).observe(record.seconds)
-        try:
-            self.query_log.write(record)
-        except OSError as full:
-            log.warning("the query log cannot be written", reason=str(full))
+        self.append_log(orjson.dumps(record.describe(), option=orjson.OPT_APPEND_NEWLINE))
         if quiet and self.settings.log_level != "debug":
             return
         log.info(
@@ -201,6 +201,13 @@ class Gateway:
             seconds=round(record.seconds, 6),
             code=record.code,
         )
+
+    def append_log(self, line: bytes) -> None:
+        """Append a line to the query log; what cannot be written is said in the server's own."""
+        try:
+            self.query_log.append(line)
+        except OSError as full:
+            log.warning("the query log cannot be written", reason=str(full))
 
 
 def describe_span(span: Step, record: QueryRecord) -> None:

@@ -4,6 +4,8 @@ uvicorn limits neither the time that a request's head may take nor its size. Her
 `HEAD_SECONDS` from its connection's beginning (or from its own first byte, on a connection that was
 used before) and `LARGEST_HEAD` bytes. Of connections that never sent a whole head, the oldest is closed
 when there are too many. Bodies are limited where they are read: `asgi.limit_body`.
+
+A request that repeats to the byte on a connection that is idle is answered here (`repeat.py`).
 """
 
 from __future__ import annotations
@@ -13,9 +15,12 @@ from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from api.asgi import Repeater
+
 HEAD_SECONDS: Final = 20.0
 LARGEST_HEAD: Final = 64 * 1024
 MOST_STRANGERS: Final = 500
+LONGEST_REPEATED: Final = 24 * 1024
 TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
     b"content-length: %d\r\nconnection: close\r\n\r\n%s"
@@ -35,6 +40,7 @@ SECURITY_HEADERS: Final = (
 class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1, with limits on the head of a request."""
 
+    repeater: ClassVar[Repeater | None] = None
     strangers: ClassVar[dict[GuardedProtocol, None]] = {}
     head_seconds: ClassVar[float] = HEAD_SECONDS
 
@@ -57,6 +63,9 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, unless this is more than a head may have."""
+        is_idle = not self._in_body and self._is_between_requests()
+        if is_idle and self._repeat(data):
+            return
         if self._has_head and (self.cycle is None or self.cycle.response_complete):
             # The next request, or the rest of a body that nobody reads: either must end in time.
             self._has_head = False
@@ -65,9 +74,44 @@ class GuardedProtocol(HttpToolsProtocol):
         if not self._has_head and not self._in_body:
             self._size += len(data)
         super().data_received(data)
+        if is_idle and len(data) <= LONGEST_REPEATED and self._is_one_request():
+            self.scope["ducat.raw"] = data  # type: ignore[typeddict-unknown-key]
         if not self._has_head and self._size > LARGEST_HEAD and not self.transport.is_closing():
             self.transport.write(TOO_LARGE % (len(BODY), BODY))
             self.transport.close()
+
+    def _is_between_requests(self) -> bool:
+        """Whether nothing of a next request has arrived, and the last one is answered."""
+        if self._has_head:
+            return self._is_answered()
+        return not self._size and self.cycle is None
+
+    def _is_answered(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _is_one_request(self) -> bool:
+        """Whether a whole request has arrived, and nothing of a next one."""
+        if not self._has_head or self._in_body or self.pipeline:
+            return False
+        cycle = self.cycle
+        return cycle is not None and not cycle.response_complete and not cycle.more_body
+
+    def _repeat(self, data: bytes) -> bool:
+        """Answer bytes that are known; whether they were."""
+        if self.repeater is None or self.flow.write_paused or self.transport.is_closing():
+            return False
+        response = self.repeater.answer(data, self.server_state.default_headers)
+        if response is None:
+            return False
+        self._has_head = True
+        self._stop_waiting()
+        self.server_state.total_requests += 1
+        self.transport.write(response)
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+        return True
 
     def on_headers_complete(self) -> None:
         """Go on: the head is whole."""

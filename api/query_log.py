@@ -45,6 +45,23 @@ class QueryRecord:
     via: str | None = None
     size: int | None = None
 
+    def describe(self) -> dict[str, Any]:
+        """Return what its line says."""
+        return {
+            "time": format_instant(self.time),
+            "requestId": self.request_id,
+            "user": self.user,
+            "via": self.via,
+            "face": self.face,
+            "members": self.members,
+            "filteredBy": self.filtered_by,
+            "rows": self.rows,
+            "bytes": self.size,
+            "seconds": round(self.seconds, 6),
+            "snapshot": self.snapshot,
+            "code": self.code,
+        }
+
 
 @dataclass(slots=True)
 class QueryLog:
@@ -63,23 +80,14 @@ class QueryLog:
         Raises:
             OSError: it cannot be written.
         """
-        line = orjson.dumps(
-            {
-                "time": format_instant(record.time),
-                "requestId": record.request_id,
-                "user": record.user,
-                "via": record.via,
-                "face": record.face,
-                "members": record.members,
-                "filteredBy": record.filtered_by,
-                "rows": record.rows,
-                "bytes": record.size,
-                "seconds": round(record.seconds, 6),
-                "snapshot": record.snapshot,
-                "code": record.code,
-            },
-            option=orjson.OPT_APPEND_NEWLINE,
-        )
+        self.append(orjson.dumps(record.describe(), option=orjson.OPT_APPEND_NEWLINE))
+
+    def append(self, line: bytes) -> None:
+        """Append a line that is written already.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         with self._lock:
             if self._file is None or self._size + len(line) > self.largest:
                 self._file = self._open(len(line))

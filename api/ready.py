@@ -25,6 +25,7 @@ from api.asgi import REQUEST_ID, limit_body, make_request_id
 from api.errors import CallerLimitError
 from api.gateway import Asker, Gateway, begin_record
 from api.query_log import QueryRecord
+from api.repeat import RepeatedRequests
 from api.telemetry import UNTRACED
 from semantic.engine.result import Result
 from semantic.errors import DucatError
@@ -64,6 +65,7 @@ class _Ready:
     user: str
     records: tuple[QueryRecord, ...]
     size: int
+    is_kept: bool = True
 
 
 class ReadyAnswers:
@@ -77,6 +79,7 @@ class ReadyAnswers:
         self._used = 0
         self._ready: OrderedDict[Asked, _Ready] = OrderedDict()
         self._is_traced = gateway.tracing is not UNTRACED
+        self.repeated = RepeatedRequests(gateway)
         metrics = gateway.metrics
         self._counted = {
             method: metrics.requests.labels(method, "200") for method in ("GET", "POST")
@@ -120,7 +123,30 @@ class ReadyAnswers:
         self._counted[method].inc()
         self._came_ready.inc()
         self._record(ready, request_id, time.perf_counter() - started)
+        if not given:
+            self._learn(scope, asked, ready)
         return None
+
+    def _learn(self, scope: Scope, asked: Asked, ready: _Ready) -> None:
+        """Remember the request's bytes, where they came as one piece on a connection that stays."""
+        raw = scope.get("ducat.raw")
+        if raw is None or scope["http_version"] != "1.1" or raw in self.repeated:
+            return
+        end = raw.find(b"\r\n\r\n")
+        if end < 0 or raw[end + 4 :] != asked.body:
+            return
+        if any(
+            name == b"connection" and value != b"keep-alive" for name, value in scope["headers"]
+        ):
+            return
+        self.repeated.learn(
+            raw,
+            asked.method,
+            ready.start,
+            ready.body["body"],
+            ready.records,
+            lambda: ready.is_kept and self._holds(ready) and self._may_ask(ready),
+        )
 
     def keep(
         self,
@@ -183,8 +209,7 @@ class ReadyAnswers:
         """Count the queries of an answer against their caller; whether that may have them."""
         try:
             for _ in ready.records:
-                with self._gateway.callers.enter(ready.user):
-                    pass
+                self._gateway.callers.count(ready.user)
         except CallerLimitError:
             return False
         return True
@@ -199,15 +224,19 @@ class ReadyAnswers:
         ready = self._ready.get(asked)
         if ready is None:
             return None
-        if time.monotonic() > ready.until or self._gateway.layer.stamp() != ready.stamp:
+        if not self._holds(ready):
             self._drop(asked)
             return None
         self._ready.move_to_end(asked)
         return ready
 
+    def _holds(self, ready: _Ready) -> bool:
+        return time.monotonic() <= ready.until and self._gateway.layer.stamp() == ready.stamp
+
     def _drop(self, asked: Asked) -> None:
         known = self._ready.pop(asked, None)
         if known is not None:
+            known.is_kept = False
             self._used -= known.size
 
 

@@ -190,7 +190,7 @@ def run_server(
             lifespan="on",
             timeout_graceful_shutdown=GRACE_SECONDS,
             headers=list(SECURITY_HEADERS),
-            http=GuardedProtocol,
+            http=type("Protocol", (GuardedProtocol,), {"repeater": gateway.repeater}),
             ws_max_size=LARGEST_BODY,
         )
         for number in (signal.SIGINT, signal.SIGTERM):
