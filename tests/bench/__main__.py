@@ -18,6 +18,7 @@ from tests.bench.loading import SIZES, measure_size, write_model
 from tests.bench.planning import measure_known_shapes, measure_planning
 from tests.bench.report import Figure, Section, show_section, write_report
 from tests.bench.rollups import measure_rollups
+from tests.bench.wire import measure_wire
 
 
 def measure_loading() -> Section:
@@ -50,6 +51,7 @@ PARTS: Final[Mapping[str, Callable[[], Section]]] = {
     "known_shapes": measure_known_shapes,
     "loading": measure_loading,
     "doors": measure_doors,
+    "wire": measure_wire,
     "rollups": measure_rollups,
 }
 
