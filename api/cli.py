@@ -20,6 +20,7 @@ from typing import Final
 import click
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "init": ("api.init:init", "Write a small, complete project to begin with."),
     "serve": ("api.serve:serve", "Serve the metrics over REST, GraphQL and SQL."),
     "token": ("api.commands:token", "Make an access token for a user."),
     "password": ("api.postgres.cli:password", "Make an entry of the Postgres wire's users."),

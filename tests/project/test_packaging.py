@@ -36,6 +36,7 @@ def test_the_wheel_holds_the_engine_and_no_content(tmp_path: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "semantic/service.py" in names
     assert "deploy/demo/cli.py" in names
+    assert "api/starter/pipeline.txt" in names  # what `ducat init` writes
     content = ("semantic/model/", "flows/pipelines/", "quality/contracts/", "dashboards/assets/")
     assert [name for name in names if name.startswith(content) and not name.endswith("/")] == []
 
