@@ -158,6 +158,8 @@ if _ISSUER:
     AUTH_GROUPS_SYNC_AT_LOGIN = True
     AUTH_AUTO_CREATE_GROUPS = True
     AUTH_ROLES_MAPPING = json.loads(os.environ.get("SUPERSET_OIDC_ROLES") or "{}")
+    # Publishing signs in by the API as a local user; the security manager lets in nobody else there.
+    AUTH_API_LOGIN_ALLOW_MULTIPLE_PROVIDERS = True
     DUCAT_LOCAL_USERS = frozenset(os.environ.get("SUPERSET_LOCAL_USERS", "admin").split())
     DUCAT_OIDC_CLAIMS = {
         "user": os.environ.get("SUPERSET_OIDC_USER_CLAIM") or "sub",

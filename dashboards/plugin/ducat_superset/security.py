@@ -99,6 +99,10 @@ class DucatSecurityManager(SupersetSecurityManager):
             return None
         return super().auth_user_oauth(userinfo)
 
+    def auth_user_ldap(self, username, password):
+        """Nobody: there is no directory, whatever a request names as its provider."""
+        return
+
     def auth_user_db(self, username, password):
         """Sign a user with a password in; too many wrong ones close the door for a while.
 
