@@ -100,6 +100,17 @@ DIR ?= tests/conformance/cube
 conformance: .venv/.ready ## Run a folder of conformance cases on DuckDB and PostgreSQL (DIR=folder)
 	@$(BIN)/python -m tests.conformance $(DIR)
 
+.venv-engines/.ready: $(UV) requirements/dev.txt requirements/engines.txt
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-engines
+	@$(UV) pip sync --quiet --python .venv-engines/bin/python --require-hashes requirements/dev.txt requirements/engines.txt
+	@$(UV) pip install --quiet --python .venv-engines/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: engines
+engines: .venv-engines/.ready ## Run the conformance cases on real ClickHouse (chdb) and Spark (needs Java 17)
+	@EVERY_CASE=1 .venv-engines/bin/python -m pytest -q tests/engines
+	@.venv-engines/bin/python -m tests.engines
+
 .PHONY: bench
 bench: .venv/.ready ## Measure planning and execution beside hand-written SQL
 	@$(BIN)/python -m tests.bench
@@ -110,9 +121,10 @@ lock: $(UV) ## Resolve the requirements anew (versions and hashes, no addresses)
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	@$(COMPILE) requirements/superset.in -o requirements/superset.txt
 	@$(COMPILE) pyproject.toml --all-extras --group dev -o requirements/dev.txt
+	@$(COMPILE) --constraint requirements/dev.txt requirements/engines.in -o requirements/engines.txt
 	@$(COMPILE) pyproject.toml --extra server --constraint requirements/dev.txt -o requirements/server.txt
 	@$(COMPILE) pyproject.toml --extra flows --extra quality --extra dashboards --constraint requirements/dev.txt -o requirements/worker.txt
 
 .PHONY: clean
 clean: ## Remove what the targets above made, environments included
-	@rm -rf $(EXPLORER)/dist $(EXPLORER)/node_modules .venv .venv-superset .tools .ducat build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	@rm -rf $(EXPLORER)/dist $(EXPLORER)/node_modules .venv .venv-engines .venv-superset .tools .ducat build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

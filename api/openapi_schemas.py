@@ -190,7 +190,7 @@ RESULT: Final[Schema] = make_object(
         timeDimensions={"type": "object"},
     ),
     dataSource={"const": "default"},
-    dbType={"enum": ["duckdb", "postgres"]},
+    dbType={"enum": ["duckdb", "postgres", "clickhouse", "spark"]},
     external={"const": False},
     slowQuery={"const": False},
     usedPreAggregations={"type": "object"},

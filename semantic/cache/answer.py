@@ -41,7 +41,7 @@ class Answer:
     table: pa.Table
     total: int | None
     truncated: bool
-    engine: Literal["duckdb", "postgres"]
+    engine: Literal["duckdb", "postgres", "clickhouse", "spark"]
 
     @property
     def size(self) -> int:

@@ -102,7 +102,7 @@ def decode(entry: bytes, name: str) -> Answer | None:
             return None
         with pa.ipc.open_stream(pa.py_buffer(body[end:])) as reader:
             table = reader.read_all()
-        engine: Literal["duckdb", "postgres"] = header["engine"]
+        engine: Literal["duckdb", "postgres", "clickhouse", "spark"] = header["engine"]
         return Answer(table, header["total"], header["cut"], engine)
     except (ValueError, KeyError, TypeError, pa.ArrowException):
         return None

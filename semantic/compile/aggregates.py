@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from semantic.catalog.catalog import Expression, Measure
+from semantic.compile.dialect import Dialect
 from semantic.compile.scope import Scope
 from semantic.errors import InternalError
 
@@ -21,12 +22,16 @@ def operand(scope: Scope, leaf: Measure) -> str:
     return text
 
 
-def aggregate(kind: str, text: str) -> str:
+def aggregate(dialect: Dialect, kind: str, text: str) -> str:
     """Return the aggregate of a measure's type."""
     match kind:
         case "count_distinct" | "count_distinct_approx":
             return f"count(DISTINCT {text})"
-        case "sum" | "avg" | "min" | "max" | "count":
+        case "sum":
+            return dialect.sum(text)
+        case "avg":
+            return dialect.average(text)
+        case "min" | "max" | "count":
             return f"{kind}({text})"
         case _:
             return text

@@ -50,7 +50,7 @@ def write_coarse(writer: Writer, relation: Coarsen, place: Place) -> str:
     groups = _places(len(listed))
     for index, leaf in enumerate(whole.leaves):
         counted = leaf.type == "count" and leaf.sql is None and not leaf.filters
-        text = "count(*)" if counted else aggregate(leaf.type, operand(first, leaf))
+        text = "count(*)" if counted else aggregate(writer.dialect, leaf.type, operand(first, leaf))
         listed.append(f"{text} AS {value_column(index)}")
     if relation.unjoined:
         columns = [
@@ -70,7 +70,7 @@ def write_coarse(writer: Writer, relation: Coarsen, place: Place) -> str:
         listed.append(f"{text} AS {key_column(index)}")
     for index, leaf in enumerate(whole.leaves):
         kind = "sum" if leaf.type == "count" else leaf.type
-        text = aggregate(kind, f"{_GROUPS}.{value_column(index)}")
+        text = aggregate(writer.dialect, kind, f"{_GROUPS}.{value_column(index)}")
         if leaf.type == "count":  # a sum of whole numbers is wider than a count
             text = f"CAST({text} AS BIGINT)"
         listed.append(f"{text} AS {value_column(index)}")

@@ -32,7 +32,7 @@ def write_conversions(places: Places, writer: Writer, relation: Conversions) -> 
     columns = [key_column(index) for index in range(len(relation.keys))]
     listed = ", ".join([*columns, "_id", "_o"])
     matched = _matched(places, writer, relation)
-    total = aggregate(_measure(writer.catalog, converted).type, "_o")
+    total = aggregate(writer.dialect, _measure(writer.catalog, converted).type, "_o")
     counted = f"SELECT {', '.join([*columns, f'{total} AS _v'])} FROM "
     counted += f"(SELECT DISTINCT {listed} FROM ({matched}) AS _m WHERE _n = 1) AS _d"
     if columns:
@@ -43,8 +43,8 @@ def write_conversions(places: Places, writer: Writer, relation: Conversions) -> 
     )  # fmt: skip
     value = _filled(writer, _measure(writer.catalog, converted), "_c._v")
     if conversion.rate:
-        double = "CAST({} AS DOUBLE PRECISION)"
-        value = f"{double.format(value)} / nullif({double.format(opportunities)}, 0)"
+        double = writer.dialect.cast_double
+        value = f"{double(value)} / nullif({double(opportunities)}, 0)"
     equal = writer.dialect.null_safe_equal
     pairs = [
         (f"_g.{placed.keys[key.name]}", column)
@@ -104,7 +104,7 @@ def _converted(places: Places, writer: Writer, relation: Conversions) -> str:
     scope = places.scope(relation.converted)
     source = scope.source()
     measure = _measure(writer.catalog, conversion.converted)
-    listed = ["row_number() OVER () AS _id", f"{operand(scope, measure)} AS _o"]
+    listed = [f"{writer.dialect.number_rows()} AS _id", f"{operand(scope, measure)} AS _o"]
     listed += _compared(scope, writer, conversion.converted)
     return f"SELECT {', '.join(listed)} {source}{_where(scope, measure)}"
 

@@ -10,13 +10,22 @@ The session that runs the SQL must have the time zone UTC.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from semantic.compile.dialects.bigquery import BIGQUERY
+from semantic.compile.dialects.clickhouse import CLICKHOUSE
 from semantic.compile.dialects.duckdb import DUCKDB
 from semantic.compile.dialects.periods import Parameter, Parts
 from semantic.compile.dialects.postgres import POSTGRES
+from semantic.compile.dialects.snowflake import SNOWFLAKE
+from semantic.compile.dialects.spark import DATABRICKS, SPARK
+from semantic.compile.dialects.trino import TRINO
 
-__all__ = ["DUCKDB", "POSTGRES", "Dialect", "Parameter", "Parts"]
+__all__ = [
+    "BIGQUERY", "CLICKHOUSE", "DATABRICKS", "DUCKDB", "POSTGRES", "SNOWFLAKE", "SPARK", "TRINO",
+    "Dialect", "Parameter", "Parts",
+]  # fmt: skip
 
 
 class Dialect(Protocol):
@@ -30,6 +39,11 @@ class Dialect(Protocol):
     @property
     def shares_texts(self) -> bool:
         """Whether one placeholder of a text may stand in two places, whatever their types."""
+        ...
+
+    @property
+    def nests_joins(self) -> bool:
+        """Whether names are still seen outside a join in brackets."""
         ...
 
     def quote_name(self, name: str) -> str:
@@ -110,4 +124,40 @@ class Dialect(Protocol):
 
     def placeholder(self, number: int, value: Parameter) -> str:
         """Return what stands for the bound value with that number."""
+        ...
+
+    def lateral(self, source: str, series: str) -> str:
+        """Return the FROM items of a source, and of a series that reads its columns."""
+        ...
+
+    def cast_double(self, value: str) -> str:
+        """Return a number as a floating one of 64 bits."""
+        ...
+
+    def number_rows(self) -> str:
+        """Return a window function: another number for each row."""
+        ...
+
+    def texts(self, literals: Sequence[str], alias: str) -> str:
+        """Return a FROM item with a row for each text literal, in the column `_value`."""
+        ...
+
+    def sum(self, value: str, over: str = "") -> str:
+        """Return an aggregate: the sum, exact for whole numbers and decimals, or an error."""
+        ...
+
+    def average(self, value: str) -> str:
+        """Return an aggregate: the mean, with at least the digits of a double."""
+        ...
+
+    def ratio(self, total: str, count: str) -> str:
+        """Return a total over a count, null where it counts nothing; never a whole division."""
+        ...
+
+    def meeting(self, period: str, time: str) -> str:
+        """Return a test that a row has a time, beside which a period is compared with it."""
+        ...
+
+    def empty(self, column: str, relation: str) -> str:
+        """Return a null of the type of a relation's column."""
         ...

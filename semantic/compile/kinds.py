@@ -53,7 +53,7 @@ def _write_semi_additive(places: Places, writer: Writer, relation: SemiAdditive)
     distinct = "DISTINCT " if relation.distinct else ""
     inner = f"SELECT {distinct}{', '.join(listed)} {source}{scope.where()}"
     columns = [key_column(index) for index in range(len(relation.keys))]
-    columns.append(f"{aggregate(leaf.type, '_o')} AS {value_column(0)}")
+    columns.append(f"{aggregate(writer.dialect, leaf.type, '_o')} AS {value_column(0)}")
     text = f"SELECT {', '.join(columns)} FROM ({inner}) AS _d WHERE _t = _e"
     return text + _group_by(len(relation.keys))
 
@@ -82,7 +82,7 @@ def _write_spine(places: Places, writer: Writer, relation: Spine) -> str:
         elif key.granularity is not None:
             text = coarser(writer, key)
         else:  # a null of the key's type
-            text = f"(SELECT {placed[0].keys[key.name]} FROM {placed[0].name} WHERE FALSE)"
+            text = writer.dialect.empty(placed[0].keys[key.name], placed[0].name)
         listed.append(f"{text} AS {key_column(index)}")
     absent = " AND ".join(
         f"NOT EXISTS (SELECT 1 FROM {item.name} AS _s WHERE _s.{item.keys[name]} = _w._start)"

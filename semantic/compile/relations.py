@@ -131,7 +131,7 @@ class Relations:
             ]
             inner = f"SELECT DISTINCT {', '.join(listed)} {source}{scope.where()}"
             values = [
-                f"{aggregate(leaf.type, f'_o{index}')} AS {value_column(index)}"
+                f"{aggregate(self._writer.dialect, leaf.type, f'_o{index}')} AS {value_column(index)}"
                 for index, leaf in enumerate(relation.leaves)
             ]
             return _select(groups + values, f"FROM ({inner}) AS _d", len(groups))
@@ -156,7 +156,7 @@ class Relations:
             return f"({scope.expression(leaf.sql)})"
         if leaf.type == "count" and leaf.sql is None and not leaf.filters:
             return "count(*)"
-        return aggregate(leaf.type, operand(scope, leaf))
+        return aggregate(self._writer.dialect, leaf.type, operand(scope, leaf))
 
     def _keys(self, scope: Scope, keys: tuple[GroupKey, ...]) -> list[str]:
         return [f"{scope.key(key)} AS {key_column(index)}" for index, key in enumerate(keys)]
@@ -177,7 +177,7 @@ class Relations:
                     text = part.values[measure]
                 else:
                     owner = next(item for item in placed if measure in item.values)
-                    text = f"(SELECT {owner.values[measure]} FROM {owner.name} WHERE FALSE)"
+                    text = self._writer.dialect.empty(owner.values[measure], owner.name)
                 listed.append(f"{text} AS {value_column(index)}")
             listed.append(f"{number} AS _part")
             selects.append(f"SELECT {', '.join(listed)} FROM {part.name}")
@@ -268,7 +268,9 @@ class Relations:
                 return text
             # Without keys there is one group, also over no inner groups.
             return f"SELECT _n.* FROM (SELECT 1 AS _one) AS _o LEFT JOIN ({text}) AS _n ON TRUE"
-        listed.append(f"{aggregate(measure.type, value)} AS {value_column(0)}")
+        listed.append(
+            f"{aggregate(self._writer.dialect, measure.type, value)} AS {value_column(0)}"
+        )
         return _select(listed, body, len(relation.keys))
 
     def _counted(self, measure: Measure, value: str) -> str:

@@ -154,7 +154,7 @@ def _states(scope: Scope, leaf: Measure, place: int) -> list[str]:
         return [f"sum({text}) AS {value}", f"count({text}) AS {number}"]
     if leaf.type in _DISTINCT:
         return [f"list(DISTINCT {text}) FILTER (WHERE {text} IS NOT NULL) AS {value}"]
-    return [f"{aggregate(leaf.type, text)} AS {value}"]
+    return [f"{aggregate(scope.writer.dialect, leaf.type, text)} AS {value}"]
 
 
 def _merged(leaf: Measure, place: int) -> str:

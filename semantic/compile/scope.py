@@ -81,15 +81,35 @@ class Scope:
         text += self._attach(waiting, after=rows.cube)
         for step in rows.steps:
             joined = self.relation(step.target)
+            known = set(self._aliases)
             attached = self._attach(waiting, after=step.target)
             if attached:  # before the condition, which may read it
-                joined = f"({joined}{attached})"
+                joined = self._nested(step.target, f"{joined}{attached}", known)
             text += f" LEFT JOIN {joined} ON ({self._join(step)})"
         for attachment in list(waiting):
             text += self._attached(attachment)
         for dimension in self._switches():
             text += f" CROSS JOIN {self._switch_values(dimension)}"
         return text
+
+    def _nested(self, cube: str, joined: str, known: Collection[tuple[str, str]]) -> str:
+        """Return a cube with what is attached to it, as one FROM item."""
+        dialect = self.writer.dialect
+        if dialect.nests_joins:
+            return f"({joined})"
+        # One table with the columns of all, under the cube's name.
+        name = dialect.quote_name(cube)
+        listed = [f"{name}.*"]
+        for key in [key for key in self._aliases if key not in known]:
+            alias, placed = self._aliases[key]
+            listed += [
+                f"{alias}.{column} AS {alias}{column}"
+                for column in (*placed.keys.values(), *placed.values.values())
+            ]
+            keys = {item: f"{alias}{column}" for item, column in placed.keys.items()}
+            values = {item: f"{alias}{column}" for item, column in placed.values.items()}
+            self._aliases[key] = (name, Placed(placed.name, keys, values, placed.reads))
+        return f"(SELECT {', '.join(listed)} FROM {joined}) AS {name}"
 
     def where(self, left_out: Collection[int] = ()) -> str:
         """Return WHERE, or nothing; without the conditions in the places that are left out."""
@@ -482,8 +502,8 @@ class Scope:
 
     def _switch_values(self, dimension: Dimension) -> str:
         quote = self.writer.dialect.quote_text
-        values = ", ".join(f"({quote(value)})" for value in dimension.values)
-        return f"(VALUES {values}) AS {_switch_alias(self.writer, dimension)}(_value)"
+        alias = _switch_alias(self.writer, dimension)
+        return self.writer.dialect.texts([quote(value) for value in dimension.values], alias)
 
 
 def _switch_alias(writer: Writer, dimension: Dimension) -> str:

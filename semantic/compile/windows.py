@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from semantic.catalog.catalog import Granularity, Measure, RollingWindow
 from semantic.compile.aggregates import aggregate, operand
+from semantic.compile.dialect import Dialect
 from semantic.compile.writer import Placed, Writer, key_column, value_column
 from semantic.errors import InternalError, UnsupportedError
 from semantic.plan.nodes import GroupKey, Relation, Roll, Rows, Series
@@ -55,7 +56,8 @@ def write_roll(places: Places, writer: Writer, roll: Roll) -> str:
     series = _series(places, writer, roll.series)
     base, others = _base(places, writer, roll)
     lower, upper = _bounds(writer, roll)
-    matching = " AND ".join(["_b._t IS NOT NULL", *lower, *upper])
+    present = writer.dialect.meeting("_w._start", "_b._t")
+    matching = " AND ".join([present, *lower, *upper])
     listed = []
     for index, key in enumerate(roll.keys):
         if key.granularity is not None:
@@ -66,14 +68,14 @@ def write_roll(places: Places, writer: Writer, roll: Roll) -> str:
     groups = ", ".join(str(index + 1) for index in range(len(roll.keys)))
     joined = f"FROM {series} AS _w LEFT JOIN ({base}) AS _b ON {matching}"
     if not _is_repeated(roll):
-        listed.append(f"{_total(roll)} AS {value_column(0)}")
+        listed.append(f"{_total(writer.dialect, roll)} AS {value_column(0)}")
         return f"SELECT {', '.join(listed)} {joined} GROUP BY {groups}"
     # A row that joins repeat may meet several times of one window: there it counts once.
     identity = [f"_b._p{index} AS _p{index}" for index in range(_key_length(writer, roll))]
     seen = "CASE WHEN _b._t IS NOT NULL THEN 1 END AS _t"
     inner = f"SELECT DISTINCT {', '.join([*listed, *identity, '_b._o AS _o', seen])} {joined}"
     kept = [key_column(index) for index in range(len(roll.keys))]
-    kept.append(f"{_total(roll)} AS {value_column(0)}")
+    kept.append(f"{_total(writer.dialect, roll)} AS {value_column(0)}")
     return f"SELECT {', '.join(kept)} FROM ({inner}) AS _b GROUP BY {groups}"
 
 
@@ -114,7 +116,7 @@ def _write_frame(places: Places, writer: Writer, roll: Roll, days: int) -> str:
     base, _ = _base(places, writer, roll)
     over = f" OVER (ORDER BY _w._start ROWS BETWEEN {days - 1} PRECEDING AND CURRENT ROW)"
     inner = (
-        f"SELECT _w._start AS _start, {_total(roll, over)} AS _v "
+        f"SELECT _w._start AS _start, {_total(writer.dialect, roll, over)} AS _v "
         f"FROM {periods} AS _w LEFT JOIN ({base}) AS _b ON _b._t = _w._start"
     )
     return (
@@ -123,18 +125,18 @@ def _write_frame(places: Places, writer: Writer, roll: Roll, days: int) -> str:
     )
 
 
-def _total(roll: Roll, over: str = "") -> str:
+def _total(dialect: Dialect, roll: Roll, over: str = "") -> str:
     """Return the aggregate over what a window sees; null when it sees no row."""
     kind = roll.measure.type
     if _is_partial(roll):
         match kind:
-            case "count":
-                return f"sum(_b._o){over}"
+            case "count" | "sum":
+                return dialect.sum("_b._o", over)
             case "avg":
-                return f"sum(_b._o){over} * 1.0 / nullif(sum(_b._c){over}, 0)"
+                return dialect.ratio(dialect.sum("_b._o", over), f"sum(_b._c){over}")
             case _:
-                return f"{aggregate(kind, '_b._o')}{over}"
-    value = aggregate(kind, "_b._o")
+                return f"{aggregate(dialect, kind, '_b._o')}{over}"
+    value = aggregate(dialect, kind, "_b._o")
     if kind in {"count", "count_distinct", "count_distinct_approx"}:
         return f"CASE WHEN count(_b._t) > 0 THEN {value} END"
     return value
@@ -207,7 +209,7 @@ def _base(
         return text, names
     kept = [*names.values(), "_t"]
     kind = "sum" if roll.measure.type == "avg" else roll.measure.type
-    partial = [f"{aggregate(kind, '_o')} AS _o"]
+    partial = [f"{aggregate(writer.dialect, kind, '_o')} AS _o"]
     if roll.measure.type == "avg":
         partial.append("count(_o) AS _c")
     groups = ", ".join(str(index + 1) for index in range(len(kept)))
@@ -221,7 +223,7 @@ def _cut_days(writer: Writer, roll: Roll, days: str, others: Iterable[str]) -> s
     if roll.parts not in {None, "day"}:
         time = writer.dialect.truncate(roll.parts or "", time)
     kind = roll.measure.type if roll.measure.type in {"min", "max"} else "sum"
-    listed = [*others, f"{time} AS _t", f"{kind}(_o) AS _o"]
+    listed = [*others, f"{time} AS _t", f"{aggregate(writer.dialect, kind, '_o')} AS _o"]
     groups = ", ".join(str(index + 1) for index in range(len(listed) - 1))
     if roll.measure.type == "avg":
         listed.append("sum(_c) AS _c")
@@ -335,11 +337,11 @@ def write_periods(
     if floors:
         return (
             f"(SELECT _n._start AS _start, {dialect.add('_n._start', step, 1)} AS _end, _c.* "
-            f"FROM {limits}, LATERAL {periods} LEFT JOIN {floors} ON _c._day = _n._start)"
+            f"FROM {dialect.lateral(limits, periods)} LEFT JOIN {floors} ON _c._day = _n._start)"
         )
     return (
         f"(SELECT _n._start AS _start, {dialect.add('_n._start', step, 1)} AS _end "
-        f"FROM {limits}, LATERAL {periods})"
+        f"FROM {dialect.lateral(limits, periods)})"
     )
 
 
@@ -359,7 +361,8 @@ def _month_series(
     following = _bin(writer, custom, add(add("_n._step", step, 1), slack, 1))
     return (
         f"(SELECT _p._start, _p._end FROM (SELECT {begin} AS _start, {following} AS _end, "
-        f"{last} AS _last FROM {source}, LATERAL {periods}) AS _p WHERE _p._start <= _p._last)"
+        f"{last} AS _last FROM {writer.dialect.lateral(source, periods)}) AS _p "
+        "WHERE _p._start <= _p._last)"
     )
 
 

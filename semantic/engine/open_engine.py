@@ -10,7 +10,10 @@ from semantic.engine.query_engine import QueryEngine
 from semantic.errors import SettingsError
 
 POSTGRES: Final = frozenset({"postgres", "postgresql"})
-PROVEN: Final = "PostgreSQL (postgres://...)"
+PROVEN: Final = (
+    "PostgreSQL (postgres://...), Spark (spark://local, spark://host:7077) and ClickHouse within "
+    "the process (chdb:///folder)"
+)
 
 
 def open_engine(
@@ -42,6 +45,14 @@ def open_engine(
         from semantic.engine.postgres import PostgresEngine  # noqa: PLC0415
 
         return PostgresEngine(url, timeout_seconds=timeout_seconds, connections=connections)
+    if scheme == "chdb":
+        from semantic.engine.clickhouse import ClickHouseEngine  # noqa: PLC0415
+
+        return ClickHouseEngine(url, timeout_seconds=timeout_seconds)
+    if scheme == "spark":
+        from semantic.engine.spark import SparkEngine  # noqa: PLC0415
+
+        return SparkEngine(url, timeout_seconds=timeout_seconds)
     raise SettingsError(
         f"DUCAT_ENGINE_URL: there is no engine for {scheme[:30]}://"
         if scheme

@@ -11,6 +11,8 @@ import pyarrow as pa
 from semantic.query.query import Query
 from semantic.snapshot import QualityState, TableSnapshot
 
+EngineName = Literal["duckdb", "postgres", "clickhouse", "spark"]
+
 
 @dataclass(frozen=True, slots=True)
 class ResultColumn:
@@ -64,7 +66,7 @@ class Result:
     total: int | None = None
     truncated: bool = False
     seconds: float = 0.0
-    engine: Literal["duckdb", "postgres"] = "duckdb"  # Cube's `dbType`
+    engine: EngineName = "duckdb"  # Cube's `dbType`
     cache: Literal["off", "miss", "hit", "shared"] = "off"  # see `semantic/cache/answer.py`
 
     rollups: tuple[str, ...] = ()

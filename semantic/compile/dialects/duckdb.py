@@ -16,10 +16,11 @@ from semantic.compile.dialects.periods import (
     write_length,
     write_moment,
 )
+from semantic.compile.dialects.standard import Standard
 
 
 @dataclass(frozen=True, slots=True)
-class DuckDB:
+class DuckDB(Standard):
     """Writes DuckDB's SQL. It knows each column's type before it runs: `typeof` costs nothing."""
 
     name: str = "duckdb"

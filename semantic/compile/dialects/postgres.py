@@ -19,13 +19,14 @@ from semantic.compile.dialects.periods import (
     write_length,
     write_moment,
 )
+from semantic.compile.dialects.standard import Standard
 
 _LONGEST_NAME: Final = 63
 _BIGINT: Final = 2**63
 
 
 @dataclass(frozen=True, slots=True)
-class Postgres:
+class Postgres(Standard):
     """Writes PostgreSQL's SQL."""
 
     name: str = "postgres"
