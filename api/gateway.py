@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, TypeVar
@@ -82,6 +82,9 @@ class Gateway:
         self.query_log = QueryLog(settings.query_log_path)
         self.metrics = Metrics(layer.state, lambda: layer.shadow.tally)
         self.changes = Changes(layer)
+        self.flushes: list[Callable[[], None]] = []
+        """What writes the log lines that wait, so that lines stay in the order of their times."""
+        self._stamp: tuple[Hashable | None] | None = None
         self.repeater: Repeater | None = None  # what answers requests by their bytes alone
         self.closing: list[Callable[[], None]] = []
         """What a door opened late, closed with the gateway."""
@@ -179,6 +182,7 @@ class Gateway:
         self.offload.close()
         for close in self.closing:
             close()
+        self.flush()
         self.query_log.close()
 
     def finish(self, record: QueryRecord, *, quiet: bool = False) -> None:
@@ -186,6 +190,7 @@ class Gateway:
 
         A `quiet` one, which took no work, is logged for those who debug; the query log has it.
         """
+        self.flush()
         self.metrics.queries.labels(record.face, record.code).inc()
         self.metrics.query_seconds.labels(record.face).observe(record.seconds)
         self.append_log(orjson.dumps(record.describe(), option=orjson.OPT_APPEND_NEWLINE))
@@ -201,6 +206,24 @@ class Gateway:
             seconds=round(record.seconds, 6),
             code=record.code,
         )
+
+    def flush(self) -> None:
+        """Count and write what waits to be."""
+        for flush in self.flushes:
+            flush()
+
+    def stamp(self) -> Hashable | None:
+        """Return the layer's stamp, looked at once for all that arrived at the same moment.
+
+        That is, in one turn of the event loop: none of it can have come after a change was seen.
+        """
+        if self._stamp is None:
+            self._stamp = (self.layer.stamp(),)
+            asyncio.get_running_loop().call_soon(self._forget_stamp)
+        return self._stamp[0]
+
+    def _forget_stamp(self) -> None:
+        self._stamp = None
 
     def append_log(self, line: bytes) -> None:
         """Append a line to the query log; what cannot be written is said in the server's own."""

@@ -76,6 +76,7 @@ def is_from_peer(peers: Peers, scope: Scope) -> bool:
 
 async def render_metrics(gateway: Gateway, scope: Scope) -> bytes:
     """Return the page that Prometheus scrapes: of this process, or of all workers."""
+    gateway.flush()
     own = await asyncio.to_thread(gateway.metrics.render)
     peers = gateway.peers
     if peers is None or is_from_peer(peers, scope):

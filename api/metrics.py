@@ -18,6 +18,15 @@ from semantic.shadow import ShadowTally
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
+class TimeHistogram(Histogram):
+    """A histogram that takes many short times at once."""
+
+    def observe_short(self, count: int, total: float) -> None:
+        """Count so many times, each within the first bucket, and `total` seconds together."""
+        self._sum.inc(total)
+        self._buckets[0].inc(count)
+
+
 class Metrics:
     """The metrics of one server, in a registry of its own."""
 
@@ -31,7 +40,7 @@ class Metrics:
             ("face", "code"),
             registry=self.registry,
         )
-        self.query_seconds = Histogram(
+        self.query_seconds = TimeHistogram(
             "ducat_query_seconds",
             "Time from a query's arrival to its answer.",
             ("face",),

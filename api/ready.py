@@ -231,7 +231,7 @@ class ReadyAnswers:
         return ready
 
     def _holds(self, ready: _Ready) -> bool:
-        return time.monotonic() <= ready.until and self._gateway.layer.stamp() == ready.stamp
+        return time.monotonic() <= ready.until and self._gateway.stamp() == ready.stamp
 
     def _drop(self, asked: Asked) -> None:
         known = self._ready.pop(asked, None)

@@ -14,7 +14,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 import orjson
@@ -22,7 +21,7 @@ import orjson
 from api.asgi import make_request_id
 from api.gateway import Gateway
 from api.query_log import QueryRecord
-from api.state import format_instant
+from api.tally import ReadyTally
 
 MOST: Final = 1_024  # kinds of requests
 
@@ -51,13 +50,11 @@ class RepeatedRequests:
         self._gateway = gateway
         self._known: OrderedDict[bytes, Repeatable] = OrderedDict()
         self._prefix: tuple[Headers, bytes] = ((), b"")
-        self._second = (0, b"")
         metrics = gateway.metrics
         self._requests = {name: metrics.requests.labels(name, "200") for name in ("GET", "POST")}
-        self._ready = metrics.cached.labels("ready")
-        self._queries = {
-            face: (metrics.queries.labels(face, "ok"), metrics.query_seconds.labels(face))
-            for face in ("rest", "graphql")
+        self._tallies = {
+            "rest": ReadyTally(gateway, "rest"),
+            "graphql": ReadyTally(gateway, "graphql"),
         }
         self.is_on = gateway.settings.log_level != "debug"  # who debugs sees every request
 
@@ -77,7 +74,7 @@ class RepeatedRequests:
         may_answer: Callable[[], bool],
     ) -> None:
         """Remember the bytes of a request that was just answered so."""
-        if not self.is_on or not records or any(item.face not in self._queries for item in records):
+        if not self.is_on or not records or any(item.face not in self._tallies for item in records):
             return
         self._known[raw] = Repeatable(
             headers=b"".join(name + b": " + value + b"\r\n" for name, value in headers),
@@ -111,26 +108,15 @@ class RepeatedRequests:
         return response
 
     def _record(self, found: Repeatable, request_id: bytes, started: float) -> None:
-        queries, seconds = self._queries[found.face]
+        tally = self._tallies[found.face]
         self._requests[found.method].inc()
-        self._ready.inc()
-        now = self._write_now()
+        now = tally.write_now()
         for before, after in found.lines:
             taken = time.perf_counter() - started
-            queries.inc()
-            seconds.observe(taken)
-            self._gateway.append_log(
-                b'{"time":"%s","requestId":"%s%s%.6f%s' % (now, request_id, before, taken, after)
+            tally.add(
+                b'{"time":"%s","requestId":"%s%s%.6f%s' % (now, request_id, before, taken, after),
+                taken,
             )
-
-    def _write_now(self) -> bytes:
-        """Return the time as `format_instant` writes it; its second is written once."""
-        now = time.time()
-        second = int(now)
-        if self._second[0] != second:
-            text = format_instant(datetime.fromtimestamp(second, UTC))
-            self._second = (second, text.partition(".")[0].encode())
-        return b"%s.%03dZ" % (self._second[1], int((now - second) * 1000))
 
 
 def _split_line(record: QueryRecord) -> tuple[bytes, bytes]:

@@ -13,18 +13,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import ssl
-import threading
-import uuid
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypeVar, cast
 
 import structlog
 
-from api.gateway import Asker, Gateway
+from api.gateway import Gateway
+from api.postgres.asking import Asking
 from api.postgres.errors import ProtocolError, SqlError, describe_error
 from api.postgres.login import Login
 from api.postgres.protocol import wire
@@ -32,12 +28,14 @@ from api.postgres.protocol.connection import Connection, Phase
 from api.postgres.protocol.messages import CancelRequest, EncryptionRequest, Startup
 from api.postgres.protocol.reader import LARGEST
 from api.postgres.query.answer import Answerer, Trace
+from api.postgres.repeat import Batch, Repeats
 from api.postgres.session import Session
 from api.postgres.users import Users, read_users
 from api.postgres.variables import Variables
-from api.query_log import QueryRecord, find_actor
+from api.query_log import QueryRecord
 from api.scopes import may_see_sql
-from semantic.errors import DucatError, QueryCancelledError, SettingsError
+from api.tally import ReadyTally
+from semantic.errors import DucatError, SettingsError
 from semantic.query.context import SecurityContext
 from semantic.settings import Settings
 
@@ -78,6 +76,7 @@ class PostgresServer:
             timeout_seconds=settings.query_timeout_seconds,
             shows_sql=partial(may_see_sql, settings),
         )
+        self.tally = ReadyTally(gateway, "postgres")
         self.handshake_seconds = HANDSHAKE_SECONDS
         self.message_seconds = MESSAGE_SECONDS
         self._server: asyncio.Server | None = None
@@ -192,6 +191,12 @@ class Wire(asyncio.Protocol):
         self._is_local = False
         self._cancelled = False
         self._idle = False
+        self._session: Session | None = None
+        self._repeats = Repeats(server.gateway, server.tally)
+        self._batch: Batch | None = None
+        self._repeated_at = 0.0
+        self._is_quiet = False  # nothing of a query has arrived, and none is being answered
+        self._loop = asyncio.get_running_loop()
 
     # What asyncio calls.
 
@@ -207,6 +212,17 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Keep bytes, and stop reading when there are more than one message may have."""
+        if self._is_quiet:
+            if self._session is not None and self._transport is not None:
+                answer = self._repeats.answer(data, self._session.context.user)
+                if answer is not None:
+                    self._transport.write(answer)
+                    self._repeated_at = self._loop.time()
+                    return
+            self._batch = self._repeats.begin(data)
+            self._is_quiet = False
+        else:
+            self._batch = None
         self._connection.feed(data)
         self._held += len(data)
         if self._held > _HIGH and not self._paused and self._transport is not None:
@@ -221,6 +237,7 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop what runs: nobody waits for it."""
         del exc
+        self._is_quiet = False
         self._gone.set()
         self._stop.set()
         self._more.set()
@@ -229,6 +246,7 @@ class Wire(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Wait with writing until the client has read."""
         self._writable.clear()
+        self._is_quiet = False
 
     def resume_writing(self) -> None:
         """Go on writing."""
@@ -290,23 +308,35 @@ class Wire(asyncio.Protocol):
             session = await self._greet()
         if session is None:
             return
+        self._session = session
         idle = self.server.gateway.settings.postgres_idle_seconds
         while True:
             message = self._connection.next()
             if message is None:
                 if self._connection.phase is Phase.CLOSED or self._gone.is_set():
                     return
+                self._learn(session)
                 await self._wait(idle)
                 continue
             if isinstance(message, Startup | EncryptionRequest | CancelRequest):
                 raise ProtocolError("a session begins once")
             self._idle = False
+            if self._batch is not None:
+                self._batch.messages.append(message)
             await session.handle(message)
             self._idle = True
             self._stop.clear()
             self._cancelled = False
             if self._gone.is_set():
                 return
+
+    def _learn(self, session: Session) -> None:
+        """Remember how the batch that just ended was answered, or forget what it may have changed."""
+        batch, self._batch = self._batch, None
+        if batch is not None and batch.messages and self._connection.is_between:
+            self._repeats.learn(batch, session)
+        elif batch is None or batch.messages:
+            self._repeats.forget()
 
     async def _wait(self, idle: float) -> None:
         """Wait for bytes: as long as a client may be idle, less within a message."""
@@ -319,12 +349,23 @@ class Wire(asyncio.Protocol):
         seconds = idle if self._connection.is_between else self.server.message_seconds
         if self._gone.is_set():
             return
+        session = self._session
+        self._is_quiet = (
+            session is not None
+            and session.status == "I"
+            and not session.portals
+            and self._connection.is_between
+            and self._connection.phase is Phase.READY
+            and self._writable.is_set()
+        )
         try:
             async with asyncio.timeout(seconds):
                 await self._more.wait()
         except TimeoutError:
             if not self._connection.is_between:
                 raise
+            if self._loop.time() - self._repeated_at < seconds:
+                return
             raise SqlError(
                 "terminating connection due to idle-session timeout", sqlstate="57P05"
             ) from None
@@ -393,7 +434,7 @@ class Wire(asyncio.Protocol):
         variables.force("session_authorization", user)
         variables.force("ssl", "on" if self._is_tls else "off")
         self._connection.logged_in()
-        session = self._session(context, variables, user, database)
+        session = self._make_session(context, variables, user, database)
         await self._send(wire.AUTHENTICATED)
         await session.report()
         await self._send(wire.give_key(self.process, self.key))
@@ -402,10 +443,12 @@ class Wire(asyncio.Protocol):
         self._idle = True
         return session
 
-    def _session(
+    def _make_session(
         self, context: SecurityContext, variables: Variables, user: str, database: str
     ) -> Session:
-        asker = _Asking(self.server.gateway, context, self._stop, lambda: self._cancelled)
+        asker = Asking(
+            self.server.gateway, context, self._stop, lambda: self._cancelled, self._note
+        )
         return Session(
             answerer=self.server.answerer,
             context=context,
@@ -419,12 +462,19 @@ class Wire(asyncio.Protocol):
             process=self.process,
         )
 
+    def _note(self, record: QueryRecord, trace: Trace) -> None:
+        """Note what was asked of the layer for the batch that is answered."""
+        if self._batch is not None:
+            self._batch.asked.append((record, trace))
+
     async def _say(self, data: bytes) -> None:
         await self._send(data)
         await self._flush()
 
     async def _send(self, data: bytes) -> None:
         self._out.append(data)
+        if self._batch is not None:
+            self._batch.sent.append(data)
         self._size += len(data)
         if self._size >= _FLUSH:
             await self._flush()
@@ -438,66 +488,6 @@ class Wire(asyncio.Protocol):
             await self._writable.wait()
         if self._gone.is_set() and self._connection.phase is not Phase.CLOSED:
             self._connection.close()
-
-
-@dataclass(slots=True)
-class _Asking:
-    """Runs a session's queries through the gateway."""
-
-    gateway: Gateway
-    context: SecurityContext
-    stop: asyncio.Event
-    was_cancelled: Callable[[], bool]
-    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-    async def ask(self, work: Callable[[threading.Event], T], trace: Trace, seconds: float) -> T:
-        """Return what the work returns.
-
-        Raises:
-            DucatError: it failed, took too long, or was cancelled.
-        """
-        timed_out = False
-
-        async def gone() -> None:
-            nonlocal timed_out
-            try:
-                async with asyncio.timeout(seconds or None):
-                    await self.stop.wait()
-            except TimeoutError:
-                timed_out = True
-
-        asked = QueryRecord(
-            time=datetime.now(UTC),
-            request_id=self.request_id,
-            user=self.context.user,
-            face="postgres",
-            via=find_actor(self.context.claims),
-        )
-
-        def recorded(cancelled: threading.Event) -> tuple[T, QueryRecord]:
-            answer = work(cancelled)
-            rows = getattr(answer, "num_rows", None)
-            for outcome in trace.outcomes:
-                self.gateway.metrics.cached.labels(outcome).inc()
-            return answer, replace(
-                asked, rows=rows, members=trace.members, filtered_by=trace.filtered_by,
-                snapshot=trace.snapshot,
-            )  # fmt: skip
-
-        try:
-            return await self.gateway.run(
-                recorded, asked, Asker(self.context, "postgres", self.request_id, gone)
-            )
-        except QueryCancelledError as stopped:
-            if timed_out:
-                raise SqlError(
-                    "canceling statement due to statement timeout", sqlstate="57014"
-                ) from stopped
-            if self.was_cancelled():
-                raise SqlError(
-                    "canceling statement due to user request", sqlstate="57014"
-                ) from stopped
-            raise
 
 
 def read_tls(settings: Settings) -> ssl.SSLContext | None:

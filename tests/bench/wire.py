@@ -27,7 +27,7 @@ from tests.unit.api.postgres.conftest import WireServer, run_wire
 from tests.unit.api.postgres.test_hostile import log_in, packet
 
 ROUNDS: Final = 9
-QUERIES: Final = 1_600
+QUERIES: Final = 8_000
 CONNECTIONS: Final = 16
 READY: Final = b"Z\x00\x00\x00\x05I"
 ONE_ROW: Final = b"SELECT MEASURE(count), MEASURE(amount) FROM sales"

@@ -52,9 +52,11 @@ class Trace:
     """When the tables were built that it read."""
     outcomes: list[Outcome] = dataclasses.field(default_factory=list)
     """Where its answers came from."""
+    queries: list[Query] = dataclasses.field(default_factory=list)
 
     def add(self, query: Query) -> None:
         """Add one question."""
+        self.queries.append(query)
         self.members = tuple(dict.fromkeys([*self.members, *name_members(query)]))
         self.filtered_by = tuple(dict.fromkeys([*self.filtered_by, *name_filters(query)]))
 
