@@ -4,6 +4,9 @@ In Superset whoever owns a chart or a dashboard can put "certified by Finance" o
 SQLAlchemy refuse that for everyone without the permission `can_certify` on `Ducat`, whichever door
 the change comes through: page, REST, import. To take a certification away is free, and what is
 unchanged is not looked at.
+
+A dashboard without a title is refused, too: Superset saves one, and then fails whenever somebody
+exports everything, as `ducat dashboards diff` and `pull` do.
 """
 
 from flask import has_request_context
@@ -27,20 +30,26 @@ def guard():
 def _check(_mapper, _connection, target):
     if not has_request_context():
         return  # a command of an administrator
+    if getattr(target, "dashboard_title", target) in {None, ""}:
+        raise _refuse(target, "dashboard_title", "A dashboard needs a title")
     state = inspect(target)
     written = any(
         getattr(target, name) and state.attrs[name].history.has_changes() for name in GUARDED
     )
     if not written:
         return
-    from marshmallow import ValidationError
     from superset import security_manager
+
+    if not security_manager.can_access(CERTIFY, CERTIFY_ON):
+        raise _refuse(target, "certified_by", "Only a Steward certifies charts and dashboards")
+
+
+def _refuse(target, field, words):
+    """Return the error that the door of this kind of thing answers with 422 and these words."""
+    from marshmallow import ValidationError
     from superset.commands.chart.exceptions import ChartInvalidError
     from superset.commands.dashboard.exceptions import DashboardInvalidError
     from superset.models.dashboard import Dashboard
 
-    if not security_manager.can_access(CERTIFY, CERTIFY_ON):
-        # The errors that both doors answer with 422 and these words.
-        kind = DashboardInvalidError if isinstance(target, Dashboard) else ChartInvalidError
-        words = "Only a Steward certifies charts and dashboards"
-        raise kind(exceptions=[ValidationError(words, field_name="certified_by")])
+    kind = DashboardInvalidError if isinstance(target, Dashboard) else ChartInvalidError
+    return kind(exceptions=[ValidationError(words, field_name=field)])

@@ -293,6 +293,13 @@ ASSETS: Final = (
         {"allowed_domains": []},
     ),
     post(
+        "dashboard without a title, which no export survives",
+        "ann",
+        "/api/v1/dashboard/",
+        "superset",
+        {},
+    ),
+    post(
         "certified by oneself",
         "ann",
         "/api/v1/dashboard/",
