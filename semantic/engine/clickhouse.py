@@ -84,7 +84,7 @@ class ClickHouseEngine:
             EngineError: ClickHouse refused or failed.
         """
         started = time.perf_counter()
-        values = {f"p{n}": _write(value) for n, value in enumerate(compiled.values, start=1)}
+        values = {f"p{n}": write_value(value) for n, value in enumerate(compiled.values, start=1)}
         with self._lock:
             if cancelled is not None and cancelled.is_set():
                 raise was_cancelled()
@@ -169,7 +169,7 @@ class ClickHouseEngine:
         return EngineError(short)
 
 
-def _write(value: Parameter) -> str:
+def write_value(value: Parameter) -> str:
     """Return a value as ClickHouse reads bound ones: escaped as in its tab-separated files."""
     match value:
         case str():

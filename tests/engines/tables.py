@@ -19,6 +19,7 @@ _CLICKHOUSE: Final = {
     "TIMESTAMP": "DateTime64(6, 'UTC')", "TIMESTAMP WITH TIME ZONE": "DateTime64(6, 'UTC')",
     "VARCHAR": "String", "UUID": "UUID",
 }  # fmt: skip
+_PLAIN: Final = {"UUID": "VARCHAR", "HUGEINT": "DECIMAL(38, 0)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,14 @@ def export_tables(connection: duckdb.DuckDBPyConnection, folder: Path) -> Iterat
         described = connection.execute(f"DESCRIBE {full}").fetchall()
         columns = tuple((str(row[0]), str(row[1])) for row in described)
         file = folder / f"{number}.parquet"
-        connection.execute(f"COPY (SELECT * FROM {full}) TO '{file}' (FORMAT parquet)")
+        # What Parquet, or Spark's, has no type for; DuckDB would write 128 bits as a double.
+        listed_columns = ", ".join(
+            f'CAST("{column}" AS {_PLAIN[kind]}) AS "{column}"' if kind in _PLAIN else f'"{column}"'
+            for column, kind in columns
+        )
+        connection.execute(
+            f"COPY (SELECT {listed_columns} FROM {full}) TO '{file}' (FORMAT parquet)"
+        )
         yield Table(None if schema == "main" else schema, name, columns, file)
 
 
