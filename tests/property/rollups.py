@@ -174,6 +174,8 @@ def ask(layer: SemanticLayer, asked: Asked) -> Answered:
 
 def find_difference(asked: Asked, one: Answered, other: Answered) -> str | None:
     """Return how the answer from rollups differs from the one from rows."""
+    if "query_timeout" in (one, other):
+        return None  # as much to compute as the machine lets it: nothing is said of rollups
     if isinstance(one, str) or isinstance(other, str):
         return None if one == other else f"{other} in place of {one}"[:300]
     rows, found = one[0], other[0]
