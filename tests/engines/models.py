@@ -52,7 +52,7 @@ def translate(snippet: str, dialect: str, read: str = "duckdb") -> str:
         tree = sqlglot.parse_one(text, read=read)
     except SqlglotError:
         return snippet
-    if dialect == "clickhouse":  # whose division of decimals is cut to their places
+    if dialect in {"clickhouse", "spark"}:  # whose divisions of decimals lose digits
         for division in tree.find_all(exp.Div):
             division.this.replace(exp.cast(division.this.copy(), "double"))
     if isinstance(tree, exp.Column | exp.Identifier | exp.Literal):

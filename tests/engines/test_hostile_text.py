@@ -30,6 +30,7 @@ HOSTILE = ("it's", "' OR 1=1 --", "\\' OR 1=1 --", "a\\", "''", "x'; DROP TABLE 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_text_literal_is_read_as_the_text(dialect: Dialect, text: str) -> None:
     tree = sqlglot.parse_one(f"SELECT {dialect.quote_text(text)} AS a", read=dialect.name)
+    assert isinstance(tree, exp.Select)
     [item] = tree.selects
     assert isinstance(item.this, exp.Literal)
     assert item.this.this == text
