@@ -10,10 +10,7 @@ from semantic.engine.query_engine import QueryEngine
 from semantic.errors import SettingsError
 
 POSTGRES: Final = frozenset({"postgres", "postgresql"})
-PROVEN: Final = (
-    "PostgreSQL (postgres://...), Spark (spark://local, spark://host:7077) and ClickHouse within "
-    "the process (chdb:///folder)"
-)
+PROVEN: Final = "PostgreSQL (postgres://...) and ClickHouse within the process (chdb:///folder)"
 
 
 def open_engine(
@@ -49,10 +46,6 @@ def open_engine(
         from semantic.engine.clickhouse import ClickHouseEngine  # noqa: PLC0415
 
         return ClickHouseEngine(url, timeout_seconds=timeout_seconds)
-    if scheme == "spark":
-        from semantic.engine.spark import SparkEngine  # noqa: PLC0415
-
-        return SparkEngine(url, timeout_seconds=timeout_seconds)
     raise SettingsError(
         f"DUCAT_ENGINE_URL: there is no engine for {scheme[:30]}://"
         if scheme
