@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from semantic.cache.answer import AnswerKey, is_volatile
+from semantic.cache.answer import AnswerKey
 from semantic.cache.flights import Flights
+from semantic.compile.volatile import is_volatile
 from semantic.errors import DucatError, EngineError, QueryCancelledError
 from semantic.query.context import SecurityContext
 from semantic.query.from_json import parse_json
