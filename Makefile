@@ -102,7 +102,7 @@ conformance: .venv/.ready ## Run a folder of conformance cases on DuckDB and Pos
 
 .venv-engines/.ready: $(UV) requirements/dev.txt requirements/engines.txt
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv-engines
-	@$(UV) pip sync --quiet --python .venv-engines/bin/python --require-hashes requirements/dev.txt requirements/engines.txt
+	@$(UV) pip sync --quiet --compile-bytecode --python .venv-engines/bin/python --require-hashes requirements/dev.txt requirements/engines.txt
 	@$(UV) pip install --quiet --python .venv-engines/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 

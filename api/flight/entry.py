@@ -22,7 +22,7 @@ from pyarrow import flight
 
 from api.auth import Authenticator
 from api.errors import AuthenticationError
-from api.flight.errors import LoginError, to_flight
+from api.flight.errors import to_flight
 from api.flight.tickets import Seals, TicketError
 from api.postgres.errors import ProtocolError, SqlError
 from api.postgres.protocol.scram import Verifier, prepare
@@ -61,7 +61,7 @@ class Entry:
         """Return the `Authorization` to use from now on, for `Basic`; else None.
 
         Raises:
-            LoginError: the password is wrong.
+            AuthenticationError: the password is wrong.
         """
         scheme, _, rest = headers.get("authorization", "").strip().partition(" ")
         if scheme.lower() != "basic":
@@ -102,7 +102,7 @@ class Entry:
 
     def _log_in(self, user: str, password: str) -> SecurityContext:
         if not self.takes_passwords:
-            raise LoginError(
+            raise AuthenticationError(
                 "passwords are taken over TLS, or by a server on the loopback, only",
                 suggestion="set DUCAT_POSTGRES_TLS_CERT and DUCAT_POSTGRES_TLS_KEY",
             )
@@ -182,12 +182,12 @@ def _read_basic(text: str) -> tuple[str, str]:
     except (binascii.Error, ValueError):
         user, colon, password = "", "", ""
     if not colon or not user or len(text) > _LONGEST:
-        raise LoginError("this is no user name with a password")
+        raise AuthenticationError("this is no user name with a password")
     return user, password
 
 
-def _denied(user: str, suggestion: str | None) -> LoginError:
-    return LoginError(
+def _denied(user: str, suggestion: str | None) -> AuthenticationError:
+    return AuthenticationError(
         f'password authentication failed for user "{user[:255]}"', suggestion=suggestion
     )
 

@@ -35,12 +35,6 @@ _DETAILED: Final[dict[int, Any]] = {
 _PLAIN: Final[dict[int, Any]] = {404: pa.ArrowKeyError, 501: pa.ArrowNotImplementedError}
 
 
-class LoginError(AuthenticationError):
-    """A password or a token that is not valid, or that may not be sent over this line."""
-
-    code = "invalid_token"
-
-
 def to_flight(failure: BaseException, request_id: str | None = None) -> Exception:
     """Return the exception that pyarrow turns into the right status."""
     error = present(failure)

@@ -26,10 +26,10 @@ import pyarrow as pa
 import structlog
 from pyarrow import flight
 
-from api.errors import BusyError
+from api.errors import AuthenticationError, BusyError
 from api.flight import about, messages
 from api.flight.entry import CallMiddleware, Entry, Gate, Handshake
-from api.flight.errors import LoginError, shield, to_flight
+from api.flight.errors import shield, to_flight
 from api.flight.metadata import DETAILED, TABLES, Metadata, answer_command
 from api.flight.statements import (
     Rows,
@@ -166,13 +166,13 @@ class Call:
     def __init__(self, server: FlightServer, context: flight.ServerCallContext) -> None:
         found = context.get_middleware("gate")
         if not isinstance(found, CallMiddleware) or found.context is None:
-            raise to_flight(LoginError("nobody is logged in"))
+            raise to_flight(AuthenticationError("nobody is logged in"))
         self._server, self._context = server, context
         self.request_id = found.request_id
         self.caller: SecurityContext = found.context
         if server.is_open and not context.peer().startswith(_LOCAL):
             raise self.refuse(
-                LoginError(
+                AuthenticationError(
                     "without TLS only clients on this machine are answered",
                     suggestion="set DUCAT_POSTGRES_TLS_CERT and DUCAT_POSTGRES_TLS_KEY",
                 )

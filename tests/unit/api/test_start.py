@@ -63,5 +63,5 @@ def test_what_is_installed_is_compiled(tmp_path: Path) -> None:
         for line in (root / file).read_text().splitlines()
         if re.search(r"pip sync .*requirements/(dev|server|worker)\.txt", line)
     ]
-    assert len(commands) == 3
+    assert len(commands) == 4
     assert all("--compile-bytecode" in line for line in commands)
