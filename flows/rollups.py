@@ -17,6 +17,7 @@ import dataclasses
 import hashlib
 import os
 import re
+import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -29,7 +30,7 @@ from typing import Final, Literal
 import duckdb
 
 from flows.errors import FlowError, LakeError, RollupError
-from flows.lake import lake_errors
+from flows.lake import is_disk_full, lake_errors
 from flows.lock import PublishLock
 from semantic.compile.rollup import RollupBuild
 from semantic.errors import SnapshotError, suggest
@@ -50,6 +51,8 @@ _TEMPORARY: Final = ".building-"
 _PATIENCE: Final = 600.0  # seconds: another build of the same rollups is waited for
 # As the server reads: see `semantic/engine/served.py`.
 _DISABLED: Final = "common_subplan,compressed_materialization"
+_NARROWEST: Final = 18  # digits of a DECIMAL that takes 64 bits
+_AGAIN: Final = 0.05  # seconds between two interrupts: one between two statements stops neither
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +82,15 @@ def build_rollups(
     *,
     names: Collection[str] = (),
     force: bool = False,
+    scheduled: bool = False,
     limits: BuildLimits = BuildLimits(),
     progress: Progress | None = None,
 ) -> tuple[RollupRun, ...]:
     """Build the rollups (those of `names`, if any), and put them in service one by one.
 
     Only what changed is built, everything with `force`. One that fails leaves the others alone.
-    Rollups that the model no longer declares leave service.
+    Rollups that the model no longer declares leave service: `builds` are all that it declares. With
+    `scheduled` those that are refreshed by hand only are left as they are.
 
     Raises:
         SnapshotError: no tables are in service.
@@ -104,7 +109,16 @@ def build_rollups(
     lock = PublishLock.take(folder, patience=_PATIENCE)
     try:
         with lake_errors(str(folder)):
-            return _build_all(serving, builds, names, limits, progress or _tell_nobody, force=force)
+            return _build_all(
+                serving,
+                builds,
+                {item.name for item in builds if item.scheduled or not scheduled}
+                & {item.name for item in builds if not names or item.name in names},
+                limits,
+                progress or _tell_nobody,
+                force=force,
+                partly=bool(names),
+            )
     finally:
         lock.release()
 
@@ -136,11 +150,12 @@ def drop_rollup(serving: Path, name: str) -> int:
 def _build_all(
     serving: Path,
     builds: Sequence[RollupBuild],
-    names: Collection[str],
+    chosen: Collection[str],
     limits: BuildLimits,
     tell: Progress,
     *,
     force: bool,
+    partly: bool,
 ) -> tuple[RollupRun, ...]:
     snapshot = read_snapshot(serving)
     before = _read_stored(serving)
@@ -148,12 +163,12 @@ def _build_all(
     current = {
         (item.name, item.timezone): item
         for item in before
-        if names or (item.name, item.timezone) in declared
+        if partly or (item.name, item.timezone) in declared
     }
     runs = []
     _sweep(serving, before)
     for item in builds:
-        if names and item.name not in names:
+        if item.name not in chosen:
             continue
         if item.problem is not None:
             runs.append(RollupRun(item.name, item.timezone, "refused", note=item.problem))
@@ -162,8 +177,11 @@ def _build_all(
         key = (item.name, item.timezone)
         try:
             made, run = _renew(serving, snapshot, item, current.get(key), limits, force=force)
-        except (FlowError, SnapshotError) as failed:
-            runs.append(RollupRun(item.name, item.timezone, "failed", note=str(failed)))
+        except (FlowError, SnapshotError, duckdb.Error) as failed:
+            if is_disk_full(failed):
+                raise
+            note = str(failed).partition("\n")[0]
+            runs.append(RollupRun(item.name, item.timezone, "failed", note=note))
             continue
         runs.append(run)
         if current.get(key) != made:
@@ -195,7 +213,7 @@ def _renew(
 ) -> tuple[StoredRollup, RollupRun]:
     """Return the rollup for this snapshot: as it is when its tables are the same, else built."""
     started = time.perf_counter()
-    with _open(serving / snapshot.file, limits.memory) as connection:
+    with _open(serving, snapshot, limits.memory) as connection:
         tables = tuple(_read_sources(connection, snapshot, item.tables))
         if known is not None and not force and known.definition == item.definition:
             same = known.find_change(snapshot) is None or (
@@ -214,15 +232,23 @@ def _renew(
 
 
 @contextmanager
-def _open(served: Path, memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Lend a connection whose names are those of the served file."""
+def _open(serving: Path, snapshot: Snapshot, memory: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Lend a connection whose names are those of the served file.
+
+    What does not fit into memory is written beside the rollups, where the next build sweeps it.
+    """
+    served = serving / snapshot.file
     if not served.is_file():
         raise SnapshotError(
             f"the served file {served.name} does not exist",
             suggestion="publish again with `ducat flows run`",
         )
     with duckdb.connect(
-        config={"disabled_optimizers": _DISABLED, "memory_limit": memory}
+        config={
+            "disabled_optimizers": _DISABLED,
+            "memory_limit": memory,
+            "temp_directory": str(_name_temporary(serving / FOLDER, "spill")),
+        }
     ) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"ATTACH {_text(str(served))} AS served (READ_ONLY)")
@@ -246,10 +272,13 @@ def _read_sources(
 
 
 def _is_whole(path: Path, rows: int) -> bool:
-    """Whether a built file still has all of its rows."""
+    """Whether a built file still has all of its rows, each of its blocks as it was written."""
     try:
         with duckdb.connect(str(path), read_only=True) as connection:
-            [(found,)] = connection.execute(f"SELECT count(*) FROM {TABLE}").fetchall()
+            # Blocks have checksums, checked as they are read; counting alone reads almost none.
+            [(found, _)] = connection.execute(
+                f"SELECT count(*), bit_xor(hash(stored)) FROM {TABLE} AS stored"
+            ).fetchall()
     except duckdb.Error:
         return False
     return bool(found == rows)
@@ -269,7 +298,7 @@ def _build(
         RollupError: its SELECT failed, or took too long.
     """
     folder = serving / FOLDER
-    temporary = folder / f"{_TEMPORARY}{os.getpid()}-{os.urandom(4).hex()}.duckdb"
+    temporary = _name_temporary(folder, "duckdb")
     try:
         connection.execute(f"ATTACH {_text(str(temporary))} AS made")
         with _deadline(connection, item.name, limits.seconds):
@@ -315,8 +344,15 @@ def _deadline(connection: duckdb.DuckDBPyConnection, name: str, seconds: float) 
     Raises:
         RollupError: it did, or the SELECT of the rollup failed.
     """
-    timer = threading.Timer(seconds, connection.interrupt)
-    timer.start()
+    done = threading.Event()
+
+    def interrupt() -> None:
+        if not done.wait(seconds):
+            while not done.wait(_AGAIN):
+                connection.interrupt()
+
+    watcher = threading.Thread(target=interrupt, daemon=True)
+    watcher.start()
     try:
         yield
     except duckdb.InterruptException as late:
@@ -330,7 +366,8 @@ def _deadline(connection: duckdb.DuckDBPyConnection, name: str, seconds: float) 
             suggestion="its SELECT is shown by `ducat rollups status --json`",
         ) from failed
     finally:
-        timer.cancel()
+        done.set()
+        watcher.join()  # so that it interrupts nothing that comes after
 
 
 def _sort_keys(connection: duckdb.DuckDBPyConnection, item: RollupBuild) -> Iterator[str]:
@@ -347,8 +384,8 @@ def _narrow(connection: duckdb.DuckDBPyConnection, sums: Sequence[str]) -> None:
     """Store sums in 64 bits where all fit: summing them gives the same, in half the time."""
     for row in connection.execute(f"DESCRIBE made.main.{TABLE}").fetchall():
         name, kind = str(row[0]), str(row[1])
-        narrow = "BIGINT" if kind == "HUGEINT" else kind.replace("DECIMAL(38,", "DECIMAL(18,")
-        if name not in sums or narrow == kind:
+        narrow = _find_narrow(kind)
+        if name not in sums or narrow is None:
             continue
         [(fits,)] = connection.execute(
             f"SELECT bool_and({name} IS NULL OR TRY_CAST({name} AS {narrow}) IS NOT NULL) "
@@ -356,6 +393,16 @@ def _narrow(connection: duckdb.DuckDBPyConnection, sums: Sequence[str]) -> None:
         ).fetchall()
         if fits:
             connection.execute(f"ALTER TABLE made.main.{TABLE} ALTER {name} TYPE {narrow}")
+
+
+def _find_narrow(kind: str) -> str | None:
+    """Return the type of 64 bits that stands for a sum's; None where there is none."""
+    if kind == "HUGEINT":
+        return "BIGINT"
+    wide = re.fullmatch(r"DECIMAL\(38,(\d+)\)", kind)
+    if wide is None or int(wide[1]) > _NARROWEST:
+        return None
+    return f"DECIMAL({_NARROWEST},{wide[1]})"
 
 
 def _read_partitions(
@@ -386,8 +433,15 @@ def _sweep(serving: Path, keep: Sequence[StoredRollup]) -> None:
     named = {item.file for item in keep}
     for path in (serving / FOLDER).iterdir():
         leftover = path.name.startswith(_TEMPORARY)
-        if leftover or (path.suffix == ".duckdb" and path.name not in named):
+        if leftover and path.is_dir():
+            shutil.rmtree(path)
+        elif leftover or (path.suffix == ".duckdb" and path.name not in named):
             path.unlink(missing_ok=True)
+
+
+def _name_temporary(folder: Path, kind: str) -> Path:
+    """Return a name that a later build takes for a leftover, should this one be killed."""
+    return folder / f"{_TEMPORARY}{os.getpid()}-{os.urandom(4).hex()}.{kind}"
 
 
 def _text(value: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
-from semantic.rollups import StoredRollup, read_rollups
+from semantic.rollups import FOLDER, StoredRollup, read_rollups
 from semantic.settings import Settings, read_settings
 from semantic.snapshot import Snapshot, read_snapshot
 
@@ -52,7 +52,7 @@ def build(root: Path | None, names: tuple[str, ...], force: bool, as_json: bool)
             builds,
             names=names,
             force=force,
-            limits=BuildLimits(settings.memory_limit),
+            limits=BuildLimits(settings.memory_limit, settings.rollup_timeout_seconds),
             progress=tell,
         )
     if as_json:
@@ -74,11 +74,11 @@ def build(root: Path | None, names: tuple[str, ...], force: bool, as_json: bool)
 def status(root: Path | None, as_json: bool) -> None:
     """Show each pre-aggregation of the model: built, out of date, or why it cannot be built."""
     settings = read_settings(root)
-    found = describe_rollups(
-        list_builds(settings),
-        read_rollups(settings.serving_path),
-        read_snapshot(settings.serving_path),
+    serving = settings.serving_path
+    stored = tuple(
+        item for item in read_rollups(serving) if (serving / FOLDER / item.file).is_file()
     )
+    found = describe_rollups(list_builds(settings), stored, read_snapshot(serving))
     if as_json:
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
         return

@@ -115,6 +115,9 @@ class Settings(BaseSettings):
         description="time zones that pre-aggregations are built for, separated by commas; a rollup "
         "by days of DATEs, or without times, needs none",
     )
+    rollup_timeout_seconds: float = Field(
+        3_600.0, gt=0, description="deadline of building one pre-aggregation"
+    )
     shadow: float = Field(
         0.0,
         ge=0,

@@ -9,6 +9,7 @@ from prefect.events import emit_event
 from flows.errors import RollupError
 from flows.rollups import BuildLimits, RollupRun, build_rollups
 from flows.rollups_cli import list_builds
+from semantic.rollups import ROLLUPS
 from semantic.settings import read_settings
 
 
@@ -21,15 +22,16 @@ def build_all_rollups(*, force: bool = False) -> None:
     """
     settings = read_settings()
     logger = get_run_logger()
-    builds = [item for item in list_builds(settings) if item.scheduled]
-    if not builds:
+    builds = list_builds(settings)
+    if not builds and not (settings.serving_path / ROLLUPS).exists():
         logger.info("the model has no pre-aggregations")
         return
     runs = build_rollups(
         settings.serving_path,
         builds,
         force=force,
-        limits=BuildLimits(settings.memory_limit),
+        scheduled=True,
+        limits=BuildLimits(settings.memory_limit, settings.rollup_timeout_seconds),
         progress=lambda line: logger.info("%s", line),
     )
     _publish(runs)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import orjson
 import pytest
+from click.testing import CliRunner
 
 from flows.errors import RollupError
 from flows.rollups import BuildLimits, build_rollups, drop_rollup
-from flows.rollups_cli import describe_rollups
+from flows.rollups_cli import describe_rollups, rollups
 from semantic.query.context import SecurityContext
 from semantic.query.from_json import parse_json
 from semantic.rollups import FOLDER, ROLLUPS, read_rollups
@@ -254,3 +257,119 @@ def test_a_damaged_file_is_built_anew(
         path.write_bytes(damage)
     assert build(layer, serving, "sales.by_city") == ["built sales.by_city UTC"]
     assert ask(layer, measures=["sales.count"]) == ([{"sales.count": 2000}], ("sales.by_city",))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT city AS _k0, sum((amount + 99)::TINYINT) AS _v0 FROM gold.sales GROUP BY 1",
+        "SELECT city AS _k0, sum(sqrt(-1 - amount)) AS _v0 FROM gold.sales GROUP BY 1",
+        "SELECT city AS _k0, sum(CAST(city AS INTEGER)) AS _v0 FROM gold.sales GROUP BY 1",
+    ],
+    ids=["too large", "out of range", "no number"],
+)
+def test_rows_that_its_sql_cannot_take_fail_one_and_no_other(
+    layer: SemanticLayer, serving: Path, sql: str
+) -> None:
+    first, *others = layer.rollup_builds(("UTC",))
+    runs = build_rollups(serving, [dataclasses.replace(first, sql=sql), *others])
+    assert [run.outcome for run in runs] == ["failed", "built"]
+    assert "Error" in runs[0].note
+    assert "\n" not in runs[0].note
+    assert [item.name for item in read_rollups(serving)] == ["sales.by_day"]
+
+
+@pytest.mark.parametrize("scale", [2, 18, 19, 36])
+def test_sums_of_any_scale_are_built(tmp_path: Path, scale: int) -> None:
+    """A sum with more than 18 decimals has no type of 64 bits."""
+    kind = f"DECIMAL(38,{scale})"
+    seed = SEED.format(rows=9).replace("i AS amount", f"CAST(i AS {kind}) AS amount")
+    layer = open_layer(tmp_path, MODEL, seed)
+    try:
+        query = {"measures": ["sales.amount"]}
+        before, _ = ask(layer, **query)
+        assert build(layer, tmp_path / "serving") == [f"built {name}" for name in ALL]
+        assert ask(layer, **query) == (before, ("sales.by_city",))
+    finally:
+        layer.close()
+
+
+def test_what_is_refreshed_by_hand_stays_when_the_others_are(tmp_path: Path) -> None:
+    serving = tmp_path / "serving"
+    by_hand = MODEL.replace("dimensions: [city]}", "dimensions: [city], scheduled_refresh: false}")
+    layer = open_layer(tmp_path, by_hand, SEED.format(rows=10))
+    try:
+        builds = layer.rollup_builds(("UTC",))
+        runs = build_rollups(serving, builds, scheduled=True)
+        assert [run.name for run in runs] == ["sales.by_day"]
+        build_rollups(serving, builds)
+        for _ in range(2):  # files that are no longer named go one build later
+            build_rollups(serving, builds, scheduled=True)
+        assert {item.name for item in read_rollups(serving)} == {"sales.by_city", "sales.by_day"}
+        query = {"measures": ["sales.amount"], "dimensions": ["sales.city"]}
+        assert ask(layer, **query)[1] == ("sales.by_city",)
+    finally:
+        layer.close()
+
+
+def test_what_does_not_fit_into_memory_is_written_beside_the_rollups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not into the folder that the process was started in, which may be anybody's."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    serving = tmp_path / "serving"
+    model = MODEL.replace("dimensions: [city]}", "dimensions: [id, city, sold_at]}")
+    layer = open_layer(tmp_path, model, SEED.format(rows=400_000))
+    try:
+        seen: set[str] = set()
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.is_set():
+                seen.update(path.name.rpartition(".")[2] for path in (serving / FOLDER).iterdir())
+                seen.update(path.name for path in here.iterdir())
+
+        (serving / FOLDER).mkdir()
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            [run] = build_rollups(
+                serving,
+                layer.rollup_builds(("UTC",)),
+                names=["sales.by_city"],
+                limits=BuildLimits("40MB"),
+            )
+        finally:
+            done.set()
+            watcher.join()
+        assert (run.outcome, run.rows) == ("built", 400_000)
+        assert "spill" in seen
+        assert ".tmp" not in seen
+        left = {path.name for path in (serving / FOLDER).iterdir()} - {".publish.lock"}
+        assert left == {item.file for item in read_rollups(serving)}
+    finally:
+        layer.close()
+
+
+def test_spilled_rows_of_a_killed_build_are_swept(layer: SemanticLayer, serving: Path) -> None:
+    spilled = serving / FOLDER / ".building-1-x.spill"
+    spilled.mkdir(parents=True)
+    (spilled / "duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"half")
+    build(layer, serving)
+    assert not spilled.exists()
+
+
+def test_a_file_that_went_away_is_not_said_to_be_built(
+    layer: SemanticLayer, serving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUCAT_SERVING", str(serving))
+    build(layer, serving, "sales.by_city")
+    for expected in ("built", "not built"):
+        told = CliRunner().invoke(rollups, ["status", "--json"], obj=tmp_path)
+        assert told.exit_code == 0, told.output
+        states = {item["name"]: item["state"] for item in orjson.loads(told.stdout)}
+        assert states["sales.by_city"] == expected
+        [stored] = read_rollups(serving)
+        (serving / FOLDER / stored.file).unlink(missing_ok=True)
