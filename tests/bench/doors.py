@@ -31,6 +31,7 @@ from tests.unit.api.conftest import make_site, publish, run_server
 ROUNDS: Final = 9
 REQUESTS: Final = 1_500
 CONNECTIONS: Final = 8
+ARROW: Final = "application/vnd.apache.arrow.stream"
 LOAD: Final = "/cubejs-api/v1/load"
 ONE_ROW: Final = {"measures": ["sales.count", "sales.amount"]}
 GRAPHQL: Final = {"query": "{ cube { sales { count amount } } }"}
@@ -61,6 +62,8 @@ class Request:
 async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes) -> bytes:
     writer.write(head)
     found = await reader.readuntil(b"\r\n\r\n")
+    if b"transfer-encoding: chunked" in found.lower():
+        return await reader.readuntil(b"\r\n0\r\n\r\n")
     length = next(
         int(line.split(b":")[1])
         for line in found.split(b"\r\n")
@@ -96,12 +99,14 @@ def measure(request: Request) -> tuple[float, float]:
     return used / REQUESTS * 1_000_000, REQUESTS / seconds
 
 
-def write_request(path: str, token: str, document: Mapping[str, object]) -> bytes:
+def write_request(
+    path: str, token: str, document: Mapping[str, object], accept: str = "application/json"
+) -> bytes:
     """Return a POST."""
     body = json.dumps(document).encode()
     lines = [
         f"POST {path} HTTP/1.1", "host: 127.0.0.1", f"authorization: {token}",
-        "content-type: application/json", "accept: application/json", f"content-length: {len(body)}",
+        "content-type: application/json", f"accept: {accept}", f"content-length: {len(body)}",
     ]  # fmt: skip
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
@@ -131,7 +136,7 @@ async def _connect(port: int) -> None:
 
 
 def measure_doors() -> Section:
-    """Measure `load` and GraphQL."""
+    """Measure `load`, GraphQL and Arrow."""
     rows: list[tuple[str, ...]] = []
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as name:
@@ -141,9 +146,10 @@ def measure_doors() -> Section:
         with run_server(site, folder, DUCAT_LOG_LEVEL="warning") as server:
             port = int(server.url.rpartition(":")[2])
             token = str(server.client.headers["authorization"])
-            doors = {
+            doors: dict[str, tuple[bytes, float | None]] = {
                 "load": (write_request(LOAD, token, {"query": ONE_ROW}), 1.3),
                 "graphql": (write_request("/graphql", token, GRAPHQL), 5.0),
+                "arrow": (write_request(LOAD, token, {"query": ONE_ROW}, ARROW), None),
             }
             for door, (head, target) in doors.items():
                 own = Request(port, server.process.pid, head)
