@@ -315,7 +315,7 @@ def test_what_is_refreshed_by_hand_stays_when_the_others_are(tmp_path: Path) -> 
 def test_a_build_with_little_memory_writes_nothing_where_it_was_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That folder may be anybody's. (Whether DuckDB spills at all is for it to decide.)"""
+    """That folder may be anybody's; whether DuckDB spills at all is for it to decide."""
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
