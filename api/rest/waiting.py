@@ -6,7 +6,9 @@ to do so. Then it is cancelled, and its slot is free; Cube lets it run on, and a
 hold up those of others there.
 
 Requests are the same when the same caller sends the same bytes. Two that arrive while one runs share
-it: its answer says which tables it was computed from.
+it: its answer says which tables it was computed from. What has ended is found again only by those who
+were told to come again: under a steady stream of the same request somebody is always attached, and an
+old answer would be given for ever.
 """
 
 from __future__ import annotations
@@ -94,7 +96,7 @@ class Waiting(Generic[T]):
 
     def _attach(self, key: Hashable, start: Callable[[], Coroutine[Any, Any, T]]) -> _Query[T]:
         query = self._queries.get(key)
-        if query is None:
+        if query is None or (query.task.done() and not query.expected):
             query = _Query(asyncio.create_task(start()))
             self._queries[key] = query
         elif query.expected:

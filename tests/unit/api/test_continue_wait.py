@@ -121,3 +121,33 @@ def test_a_caller_that_leaves_cancels_only_what_nobody_else_waits_for() -> None:
         assert log == ["started", "started", "cancelled"]
 
     asyncio.run(check())
+
+
+def test_what_has_ended_is_not_found_again_while_others_still_hold_it() -> None:
+    """Else a stream of callers keeps an old answer alive, and those who may use it once ask for ever."""
+
+    async def check() -> None:
+        waiting: Waiting[int] = Waiting()
+        started: list[int] = []
+        later: list[asyncio.Task[int | None]] = []
+
+        async def start() -> int:
+            started.append(len(started))
+            number = started[-1]
+            await asyncio.sleep(0.01)
+            if not later:  # asks when this one has ended, and its caller has not been woken yet
+                asyncio.get_running_loop().call_soon(
+                    lambda: later.append(asyncio.create_task(ask()))
+                )
+            return number
+
+        async def ask() -> int | None:
+            held.append("k" in waiting)
+            return await waiting.answer("k", start, patience=10)
+
+        held: list[bool] = []
+        assert await ask() == 0
+        assert await later[0] == 1
+        assert (held, len(waiting)) == ([False, True], 0)
+
+    asyncio.run(check())
