@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
@@ -31,6 +31,7 @@ from api.claims import LONGEST_NAME, MOST_GROUPS, ClaimRules
 from api.errors import AuthenticationError, ImpersonationError
 from api.jwks import KeySet
 from api.keys import PREFIX, KeyFile
+from api.verified import VerifiedTokens
 from semantic.errors import SettingsError
 from semantic.query.context import SecurityContext
 from semantic.settings import Settings
@@ -107,6 +108,7 @@ class Authenticator:
     algorithms: tuple[str, ...] = ASYMMETRIC
     key_set: KeySet | None = None
     key_file: KeyFile | None = None
+    verified: VerifiedTokens = field(default_factory=VerifiedTokens, compare=False, repr=False)
 
     @classmethod
     def of(cls, settings: Settings, secret: str | None = None) -> Authenticator:
@@ -180,28 +182,34 @@ class Authenticator:
             if self.key_file is None:
                 raise AuthenticationError("Invalid token")
             return self.key_file.authenticate(token, datetime.now(UTC)), True
+        known = self.verified.find(token, self._find_key, self.skew)
+        if known is not None:
+            return known.context, known.is_ours
         try:
             header = jwt.get_unverified_header(token)
             is_ours = header.get("alg") == ALGORITHM
-            claims = self._verify(token, header, is_ours=is_ours)
+            key = self._find_key(header)
+            claims = self._verify(token, key, is_ours=is_ours)
         except jwt.PyJWTError as invalid:
             log.info("token refused", reason=type(invalid).__name__)
             raise AuthenticationError("Invalid token") from invalid
         # Our own tokens say `sub` and `groups`; the settings name the provider's claims.
-        return (OWN_CLAIMS if is_ours and self.key_set else self.rules).read(claims), is_ours
+        context = (OWN_CLAIMS if is_ours and self.key_set else self.rules).read(claims)
+        self.verified.keep(token, header, key, context, claims, is_ours=is_ours)
+        return context, is_ours
 
-    def _verify(self, token: str, header: Mapping[str, Any], *, is_ours: bool) -> dict[str, Any]:
-        key: str | jwt.PyJWK | None = self.secret
-        algorithms: tuple[str, ...] = (ALGORITHM,)
-        if not is_ours:
-            key = self.key_set.find(header) if self.key_set is not None else None
-            algorithms = self.algorithms
+    def _find_key(self, header: Mapping[str, Any]) -> str | jwt.PyJWK | None:
+        if header.get("alg") == ALGORITHM:
+            return self.secret
+        return self.key_set.find(header) if self.key_set is not None else None
+
+    def _verify(self, token: str, key: str | jwt.PyJWK | None, *, is_ours: bool) -> dict[str, Any]:
         if key is None:
             raise jwt.InvalidKeyError("no key for this token")
         return jwt.decode(
             token,
             key,
-            algorithms=algorithms,
+            algorithms=(ALGORITHM,) if is_ours else self.algorithms,
             audience=self.audience,
             issuer=self.issuer,
             leeway=self.skew,
