@@ -14,6 +14,7 @@ import pyarrow as pa
 from api.annotation import annotate
 from api.document import write_document
 from api.encode import TEXT, Part, join_rows, join_texts, render_column
+from api.encode_few import FEW, list_values, write_lists, write_objects
 from api.members import Model
 from api.rest.request import CacheMode, LoadRequest, ResponseFormat
 from api.state import describe_answer, format_instant
@@ -161,6 +162,8 @@ def encode_rows(
     result: Result, form: ResponseFormat = "default", pivot: PivotKey | None = None
 ) -> bytes:
     """Return the rows in one of Cube's three forms."""
+    if 0 < result.table.num_rows <= FEW:
+        return _encode_few(result, form, pivot)
     keys, columns = _keyed_columns(result)
     if pivot is not None:
         columns = [*columns, _pivot_column(pivot, dict(zip(keys, columns, strict=True)), result)]
@@ -180,6 +183,29 @@ def encode_rows(
         case "columnar":
             lists = b",".join(b"[" + join_texts(column) + b"]" for column in columns)
             return b'{"members":' + orjson.dumps(keys) + b',"columns":[' + lists + b"]}"
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def _encode_few(result: Result, form: ResponseFormat, pivot: PivotKey | None) -> bytes:
+    columns = {
+        column.name: list_values(result.table.column(place), column.type)
+        for place, column in enumerate(result.columns)
+    }
+    columns |= {name: columns[source] for name, source in _repeat_times(result.columns).items()}
+    if pivot is not None and pivot.source is not None:
+        columns[pivot.name] = columns[pivot.source]
+    elif pivot is not None:
+        columns[pivot.name] = [pivot.text] * result.table.num_rows
+    match form:
+        case "default":
+            return write_objects(columns)
+        case "compact":
+            dataset = write_lists(list(columns.values()))
+            return b'{"members":' + orjson.dumps(list(columns)) + b',"dataset":' + dataset + b"}"
+        case "columnar":
+            lists = orjson.dumps(list(columns.values()))
+            return b'{"members":' + orjson.dumps(list(columns)) + b',"columns":' + lists + b"}"
         case _ as unreachable:
             assert_never(unreachable)
 
@@ -218,24 +244,30 @@ def _resolve_range(item: TimeDimension, now: datetime, zone: ZoneInfo) -> TimeDi
 
 
 def _keyed_columns(result: Result) -> tuple[list[str], list[pa.LargeStringArray]]:
-    """Return the keys of a row and their columns: the SQL order, then Cube's extra keys.
-
-    A time dimension with a granularity is repeated under its plain name, with the finest
-    granularity asked, unless the plain dimension is a column of its own.
-    """
-    texts = [
-        render_column(result.table.column(place), column.type)
+    """Return the keys of a row and their columns: the SQL order, then Cube's extra keys."""
+    columns = {
+        column.name: render_column(result.table.column(place), column.type)
         for place, column in enumerate(result.columns)
-    ]
-    keys = [column.name for column in result.columns]
-    finest: dict[str, tuple[int, pa.LargeStringArray]] = {}
-    for column, text in zip(result.columns, texts, strict=True):
-        if column.granularity is None or column.member in keys:
+    }
+    columns |= {name: columns[source] for name, source in _repeat_times(result.columns).items()}
+    return list(columns), list(columns.values())
+
+
+def _repeat_times(columns: Sequence[ResultColumn]) -> dict[str, str]:
+    """Return Cube's extra keys and the columns that they repeat.
+
+    A time dimension with a granularity is repeated under its plain name, with the finest granularity
+    asked, unless the plain dimension is a column of its own.
+    """
+    names = {column.name for column in columns}
+    finest: dict[str, ResultColumn] = {}
+    for column in columns:
+        if column.granularity is None or column.member in names:
             continue
-        rank = _rank(column)
-        if column.member not in finest or rank < finest[column.member][0]:
-            finest[column.member] = (rank, text)
-    return [*keys, *finest], [*texts, *(text for _, text in finest.values())]
+        known = finest.get(column.member)
+        if known is None or _rank(column) < _rank(known):
+            finest[column.member] = column
+    return {member: column.name for member, column in finest.items()}
 
 
 def _pivot_column(
