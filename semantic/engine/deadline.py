@@ -1,6 +1,7 @@
 """Stops queries that run too long, or whose caller went away.
 
-One thread watches all running queries; it sleeps while there are none. A query is taken off the
+One thread watches all running queries; it sleeps when there have been none for a while, so that a
+stream of short queries need not wake it for each. A query is taken off the
 watch before its connection is used again, so a late interrupt never hits another query.
 """
 
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 _PAUSE: Final = 0.02
+_LINGERING: Final = 2.0  # seconds
 Reason = Literal["timeout", "cancelled"]
 
 
@@ -41,6 +43,7 @@ class Watchdog:
         self._changed = threading.Condition()
         self._watches: list[Watch] = []
         self._closed = False
+        self._is_asleep = False
         self._thread: threading.Thread | None = None
 
     @contextmanager
@@ -56,7 +59,8 @@ class Watchdog:
                 )
                 self._thread.start()
             self._watches.append(watch)
-            self._changed.notify()
+            if self._is_asleep:
+                self._changed.notify()
         try:
             yield watch
         finally:
@@ -73,9 +77,12 @@ class Watchdog:
             thread.join()
 
     def _run(self) -> None:
+        busy_until = 0.0
         with self._changed:
             while not self._closed:
                 now = time.monotonic()
+                if self._watches:
+                    busy_until = now + _LINGERING
                 for watch in self._watches:
                     if watch.cancelled is not None and watch.cancelled.is_set():
                         watch.reason = "cancelled"
@@ -84,4 +91,6 @@ class Watchdog:
                     if watch.reason is not None:
                         # Again each time: a query that had not begun yet did not notice.
                         watch.target.interrupt()
-                self._changed.wait(_PAUSE if self._watches else None)
+                self._is_asleep = now >= busy_until
+                self._changed.wait(None if self._is_asleep else _PAUSE)
+                self._is_asleep = False

@@ -12,28 +12,27 @@ import duckdb
 
 from semantic.compile.compiled import CompiledQuery
 from semantic.compile.dialect import DUCKDB, Dialect
+from semantic.engine.checks import CheckFile
 from semantic.engine.deadline import Watchdog
 from semantic.engine.failed import explain_failure
 from semantic.engine.query_engine import StalePlanError
 from semantic.engine.reading import Clock, check_dates, narrow, open_reading, read_count
 from semantic.engine.result import AnswerState, Result, ResultColumn
-from semantic.engine.served import ServedDatabase, Session, look
+from semantic.engine.served import ServedDatabase, Session
 from semantic.engine.state import describe
 from semantic.engine.stopped import cut, was_cancelled
 from semantic.engine.stream import ResultStream
 from semantic.errors import SnapshotError, SourceUnavailableError
 from semantic.plan.statistics import UNKNOWN, Statistics
 from semantic.query.bound import BoundQuery
-from semantic.snapshot import CHECKS, read_checks
 
 
 class Engine:
     """Runs queries. Safe to use from several threads; each query has a connection of its own."""
 
     def __init__(self, serving: Path, *, memory_limit: str, timeout_seconds: float) -> None:
-        self._serving = serving
         self._timeout = timeout_seconds
-        self._checks = str(serving / CHECKS)
+        self._checks = CheckFile(serving)
         self._served = ServedDatabase(serving, memory_limit=memory_limit)
         self._watchdog = Watchdog()
 
@@ -79,7 +78,7 @@ class Engine:
                         total = read_count(connection)
                 except duckdb.Error as failed:
                     raise explain_failure(failed, watch, self._timeout) from failed
-            state = describe(session.snapshot, read_checks(self._serving), compiled.tables)
+            state = describe(session.snapshot, self._checks.read(), compiled.tables)
         table, truncated = cut(table, bound)
         return Result(
             query=bound.query,
@@ -114,7 +113,7 @@ class Engine:
             with self._reading(compiled, session):
                 reading = open_reading(compiled, session.connection, clock, wide=wide)
             held.callback(reading.end)
-            state = describe(session.snapshot, read_checks(self._serving), compiled.tables)
+            state = describe(session.snapshot, self._checks.read(), compiled.tables)
             table, truncated = cut(reading.window, bound)
             result = Result(
                 query=bound.query,
@@ -155,11 +154,11 @@ class Engine:
 
     def state(self, tables: tuple[str, ...] | None) -> AnswerState:
         """Return the state of what is in service."""
-        return describe(self._served.snapshot(), read_checks(self._serving), tables)
+        return describe(self._served.snapshot(), self._checks.read(), tables)
 
     def stamp(self) -> Hashable:
         """Return which manifest and which checks there are, and how many rollups proved wrong."""
-        return self._served.look(), look(self._checks), self._served.distrusted
+        return self._served.look(), self._checks.look(), self._served.distrusted
 
     def statistics(self) -> Statistics:
         """Return what is known of the tables in service; nothing while none is."""
