@@ -258,6 +258,7 @@ def begin_record(query: Query, asker: Asker, now: datetime | None = None) -> Que
         via=find_actor(asker.context.claims),
         members=name_members(query),
         filtered_by=name_filters(query),
+        queries=(query,),
     )
 
 

@@ -1,6 +1,7 @@
 """The query log: one line of JSON per query, for those who ask later who saw what, and how fast.
 
-A line names the members that were asked and filtered by, never the values: values may be personal.
+A line names the members that were asked and filtered by, never the values: values may be personal. Of
+what each query asked it has the shape (`shapes.py`).
 The file is rotated by size; the newest is the one without a number.
 """
 
@@ -16,12 +17,14 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from api.shapes import write_shape
 from api.state import format_instant
 from semantic.query.query import AndFilter, Filter, MemberFilter, OrFilter, Query
 
 FaceName = Literal["rest", "graphql", "sql", "mcp", "postgres", "arrow", "flight"]
 LARGEST_FILE: Final = 64 * 1024 * 1024
 FILES_KEPT: Final = 5
+_PLANNED: Final = ("ok", "query_timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,8 @@ class QueryRecord:
     """One query. `seconds` runs from its arrival to its answer, `code` is `ok` or an error's.
 
     `via` is who asked in the user's name: the service that speaks for others, or an API key's id.
-    `size` is the answer's, in bytes, where it is known.
+    `size` is the answer's, in bytes, where it is known. `queries` are what it asked of the model: one,
+    or those of a SELECT.
     """
 
     time: datetime
@@ -44,6 +48,7 @@ class QueryRecord:
     code: str = "ok"
     via: str | None = None
     size: int | None = None
+    queries: tuple[Query, ...] = ()
 
     def describe(self) -> dict[str, Any]:
         """Return what its line says."""
@@ -55,12 +60,19 @@ class QueryRecord:
             "face": self.face,
             "members": self.members,
             "filteredBy": self.filtered_by,
+            "shapes": self._shapes(),
             "rows": self.rows,
             "bytes": self.size,
             "seconds": round(self.seconds, 6),
             "snapshot": self.snapshot,
             "code": self.code,
         }
+
+    def _shapes(self) -> list[dict[str, Any]]:
+        """Return what was planned; a query that was refused may be of no shape at all."""
+        if self.code not in _PLANNED:
+            return []
+        return [write_shape(query, self.time) for query in self.queries]
 
 
 @dataclass(slots=True)

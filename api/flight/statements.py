@@ -283,6 +283,7 @@ class Statements:
                 rows=getattr(answer, "num_rows", None),
                 members=trace.members,
                 filtered_by=trace.filtered_by,
+                queries=tuple(trace.queries),
                 snapshot=trace.snapshot,
             )
 

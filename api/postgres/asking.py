@@ -61,6 +61,7 @@ class Asking:
                 rows=getattr(answer, "num_rows", None),
                 members=trace.members,
                 filtered_by=trace.filtered_by,
+                queries=tuple(trace.queries),
                 snapshot=trace.snapshot,
             )
 

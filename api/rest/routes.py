@@ -190,6 +190,7 @@ def describe_question(record: QueryRecord, asked: SqlQuery, result: Result) -> Q
         record,
         members=name_members(asked.query),
         filtered_by=name_filters(asked.query),
+        queries=(asked.query,),
         rows=result.table.num_rows,
         snapshot=result.state.snapshot,
     )

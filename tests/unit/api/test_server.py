@@ -146,7 +146,10 @@ def test_the_query_log_has_a_line_per_query_without_values(server: Server) -> No
     good, bad = (line for line in read_log(server) if line["requestId"] in {"log-1", "log-2"})
     assert (good["user"], good["face"], good["rows"], good["code"]) == ("ann", "rest", 1, "ok")
     assert (good["members"], good["filteredBy"]) == (["sales.count"], ["sales.is_online"])
-    assert (bad["code"], bad["rows"]) == ("unknown_member", None)
+    [shape] = good["shapes"]
+    assert shape["filters"] == [{"member": "sales.is_online", "operator": "equals"}]
+    assert (shape["measures"], "true" in json.dumps(shape)) == (["sales.count"], False)
+    assert (bad["code"], bad["rows"], bad["shapes"]) == ("unknown_member", None, [])
 
 
 def test_log_lines_are_json_with_the_request_id(server: Server) -> None:

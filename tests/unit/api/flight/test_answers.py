@@ -224,3 +224,4 @@ def test_the_query_log_has_a_line_for_each_answer(flight: FlightServer) -> None:
     assert (last["face"], last["user"], last["code"]) == ("flight", "ann", "ok")
     assert (last["rows"], last["members"]) == (table.num_rows, ["sales.sale_id"])
     assert last["filteredBy"] == ["sales.is_online"]
+    assert [shape["dimensions"] for shape in last["shapes"]] == [["sales.sale_id"]]
