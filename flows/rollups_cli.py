@@ -1,11 +1,12 @@
-"""`ducat rollups`: build the model's pre-aggregations, see what is built, drop one."""
+"""`ducat rollups`: build the model's pre-aggregations, see what is built, drop one, propose some."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import orjson
@@ -15,7 +16,10 @@ from semantic.settings import Settings, read_settings
 from semantic.snapshot import Snapshot, read_snapshot
 
 if TYPE_CHECKING:
+    from semantic.advice.advise import Advice
     from semantic.compile.rollup import RollupBuild
+
+_SHOWN: Final = 10
 
 
 @click.group()
@@ -104,6 +108,95 @@ def drop(root: Path | None, name: str) -> None:
 
     count = drop_rollup(read_settings(root).serving_path, name)
     click.echo(f"dropped {name}: {count} file{'s' * (count != 1)}")
+
+
+@rollups.command()
+@click.argument("logs", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--since", type=click.DateTime(), help="Look only at queries from then on (UTC).")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.8,
+    show_default=True,
+    help="How much of the logged time to look at, the slowest shapes first.",
+)
+@click.option(
+    "--largest",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.1,
+    show_default=True,
+    help="The most rows of a rollup, as a part of those of its cube.",
+)
+@click.option(
+    "--most", type=click.IntRange(1), default=10, show_default=True, help="The most rollups."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Write the YAML to a file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def suggest(
+    root: Path | None,
+    logs: tuple[Path, ...],
+    since: datetime | None,
+    share: float,
+    largest: float,
+    most: int,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Propose the fewest rollups for the slowest queries of the query log, as YAML.
+
+    LOGS are query logs; without them those of this project. Whether a rollup answers a query is asked of
+    the planner, and the rows of its table are counted over the tables in service. Row filters of access
+    policies are not in the log: add the dimensions that they filter by.
+    """
+    from rich.console import Console  # noqa: PLC0415
+    from rich.status import Status  # noqa: PLC0415
+
+    from flows.advice import advise, find_logs  # noqa: PLC0415  (imports DuckDB)
+    from semantic.advice.advise import Limits  # noqa: PLC0415
+    from semantic.advice.document import describe_advice, write_yaml  # noqa: PLC0415
+
+    settings = read_settings(root)
+    files = list(logs) or find_logs(settings.query_log_path)
+    console = Console(file=sys.stderr)
+    with Status("reading", console=console) as status_line:
+        advice, unread = advise(
+            settings,
+            files,
+            since=None if since is None else since.replace(tzinfo=UTC),
+            limits=Limits(share, largest, most),
+            progress=status_line.update if sys.stderr.isatty() else lambda _: None,
+        )
+    text = write_yaml(advice)
+    if out is not None:
+        out.write_text(text, encoding="utf-8")
+    if as_json:
+        click.echo(orjson.dumps(describe_advice(advice, unread), option=orjson.OPT_INDENT_2))
+        return
+    if out is None and text:
+        click.echo(text)
+    for line in summarise(advice, unread, files):
+        click.echo(line, err=True)
+
+
+def summarise(advice: Advice, unread: int, files: Sequence[Path]) -> list[str]:
+    """Return what was looked at, and what no rollup helps."""
+    from semantic.advice.document import name_query  # noqa: PLC0415
+
+    if not files:
+        return ["there is no query log yet: `ducat serve` writes one"]
+    lines = [f"{len(files)} query log{'s' * (len(files) != 1)}, {advice.seconds:.1f} s of queries"]
+    if unread:
+        lines.append(f"{unread} lines could not be read, or ask for what the model has no more")
+    if advice.seconds:
+        now = advice.answered / advice.seconds
+        then = sum(item.seconds for item in advice.proposals) / advice.seconds
+        lines.append(f"rollups answer {now:.0%} of the time now, these {then:.0%} more")
+    for item in advice.unhelped[:_SHOWN]:
+        lines.append(f"not helped: {name_query(item.shape.query)} ({item.shape.seconds:.1f} s)")
+        lines.append(f"            {item.why}")
+    more = len(advice.unhelped) - _SHOWN
+    return [*lines, *([f"and {more} more"] if more > 0 else [])]
 
 
 def list_builds(settings: Settings) -> tuple[RollupBuild, ...]:

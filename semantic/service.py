@@ -38,6 +38,7 @@ from semantic.plan.explain import (
     explain_root,
 )
 from semantic.plan.nodes import Plan
+from semantic.plan.statistics import Statistics
 from semantic.project import Project
 from semantic.query.bind import bind
 from semantic.query.bound import BoundColumn, BoundQuery, DimensionUse, MeasureUse
@@ -282,6 +283,10 @@ class SemanticLayer:
             "cache": self._explain_cache(compiled, bound),
             "model": self._model.whole.version,
         }
+
+    def known(self) -> Statistics:
+        """Return what is known of the tables in service, and of the rollups of the model."""
+        return self._plans.statistics()
 
     def rollup_builds(self, timezones: Sequence[str]) -> tuple[RollupBuild, ...]:
         """Return how to make the table of each pre-aggregation of the model, for these time zones."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import orjson
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from flows.errors import RollupError
@@ -372,3 +373,42 @@ def test_a_file_that_went_away_is_not_said_to_be_built(
         assert states["sales.by_city"] == expected
         [stored] = read_rollups(serving)
         (serving / FOLDER / stored.file).unlink(missing_ok=True)
+
+
+def test_rollups_are_proposed_from_the_query_log_of_a_project(
+    layer: SemanticLayer, serving: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The YAML stands alone on standard output; what was looked at is said beside it."""
+    query = {"measures": ["sales.amount"], "dimensions": ["sales.city"], "timezone": "UTC"}
+    times = [{"dimension": "sales.sold_at", "granularity": "month"}]
+    slow = {"time": "2026-01-02T00:00:00.000Z", "seconds": 2.5}
+    log = tmp_path / "query-log.ndjson"
+    log.write_bytes(orjson.dumps(slow | {"shapes": [query | {"timeDimensions": times}]}) + b"\n{\n")
+    gone = {"measures": ["gone.count"], "timezone": "UTC"}
+    others = [orjson.dumps(slow | {"shapes": [shape]}) for shape in (query, gone)]
+    (tmp_path / "query-log-2.ndjson.1").write_bytes(b"\n".join(others))
+    monkeypatch.setenv("DUCAT_SERVING", str(serving))
+    monkeypatch.setenv("DUCAT_QUERY_LOG", str(log))
+    told = CliRunner().invoke(rollups, ["suggest", "--share", "1", "--largest", "1"], obj=tmp_path)
+    assert told.exit_code == 0, told.output
+    [found] = yaml.safe_load(told.stdout)["pre_aggregations"]
+    assert found == {
+        "name": "by_city_month",
+        "measures": ["amount"],
+        "dimensions": ["city"],
+        "time_dimension": "sold_at",
+        "granularity": "month",
+    }
+    assert "2 query logs, 7.5 s of queries" in told.stderr
+    assert "answers it when it is built: run `ducat rollups build`" in told.stderr
+    assert "1 lines could not be read" in told.stderr
+    assert "not helped: gone.count" in told.stderr
+    out = tmp_path / "suggested.yml"
+    told = CliRunner().invoke(
+        rollups, ["suggest", str(log), "--json", "--out", str(out), "--largest", "1"], obj=tmp_path
+    )
+    assert told.exit_code == 0, told.output
+    answer = orjson.loads(told.stdout)
+    assert (answer["seconds"], answer["unreadLines"]) == (2.5, 1)
+    assert answer["rollups"][0]["definition"] == found
+    assert yaml.safe_load(out.read_text())["pre_aggregations"] == [found]
