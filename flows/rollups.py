@@ -253,6 +253,10 @@ def _open(serving: Path, snapshot: Snapshot, memory: str) -> Iterator[duckdb.Duc
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"ATTACH {_text(str(served))} AS served (READ_ONLY)")
         connection.execute("USE served")
+        # The model's SQL may read the served tables, and no file or address beside them.
+        connection.execute(f"SET allowed_directories = [{_text(str(serving / FOLDER))}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
         yield connection
 
 
