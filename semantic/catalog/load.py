@@ -1,7 +1,10 @@
 """From a folder of YAML to a Catalog, or to one ModelError with every problem.
 
-`ModelLoader` reads every file each time and compares what it read with what it had: a file whose
-bytes did not change is not parsed again, and the `Linker` finds again what was made of it.
+`ModelLoader` compares the bytes of each file with what it had: a file whose bytes did not change is
+not parsed again, and the `Linker` finds again what was made of it. A file is not even read when the
+system says that it is the one that was read: the same inode, size, time of its last change of any
+kind (which no program can set back), and that time was long past when it was read. A file that
+changed shortly before it was read may have changed once more without a later time to tell.
 """
 
 from __future__ import annotations
@@ -9,10 +12,12 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from semantic.catalog.catalog import Catalog
 from semantic.catalog.linker import Linker
@@ -22,6 +27,18 @@ from semantic.spec.sheet import DIALECT
 from semantic.spec.source import MAXIMUM_CHARACTERS, decode_source
 
 SUFFIXES = (".yml", ".yaml")
+
+_SETTLED_NS: Final = 3_000_000_000
+"""How long ago a file must have changed for its times to tell; some file systems keep 2 seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A file as it was read. `stamp` is what the system said of it, () when it may not tell."""
+
+    digest: str
+    document: Document
+    stamp: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -35,7 +52,7 @@ class ModelLoader:
     folder: Path
     dialect: str = DIALECT
     strict_joins: bool = False
-    _documents: dict[str, tuple[str, Document]] = field(default_factory=dict)
+    _documents: dict[str, _Read] = field(default_factory=dict)
     _catalog: Catalog | None = None
     _linker: Linker = field(init=False)
 
@@ -63,30 +80,45 @@ class ModelLoader:
                         )
                     ]
                 )
-            version = _hash(self._documents, self.dialect)
+            version = _hash(
+                {name: read.digest for name, read in self._documents.items()}, self.dialect
+            )
             if self._catalog is None or self._catalog.version != version:
-                documents = [document for _, document in self._documents.values()]
+                documents = [read.document for read in self._documents.values()]
                 self._catalog = self._linker.link(documents, version)
             return self._catalog
 
-    def _read(self, name: str, path: str) -> tuple[str, Document]:
+    def _read(self, name: str, path: str) -> _Read:
         """Return the hash of a file and what it declares."""
+        known = self._documents.get(name)
         try:
+            if known is not None and known.stamp and known.stamp == _stamp(os.stat(path)):  # noqa: PTH116
+                return known
             with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - of a thousand files
+                now = time.time_ns()
+                status = os.fstat(file.fileno())
                 content = file.read(MAXIMUM_CHARACTERS + 1)
         except OSError as failed:
             problem = Problem(
                 "unreadable_file", f"cannot be read: {failed.strerror}", Span(name, 1, 1)
             )
-            return "", Document(name, (), (), (), (problem,))
+            return _Read("", Document(name, (), (), (), (problem,)))
+        settled = max(status.st_ctime_ns, status.st_mtime_ns) + _SETTLED_NS < now
+        stamp = _stamp(status) if settled else ()
         digest = hashlib.sha256(content).hexdigest()
-        known = self._documents.get(name)
-        if known is not None and known[0] == digest:
-            return known
+        if known is not None and known.digest == digest:
+            return _Read(digest, known.document, stamp)
         text = decode_source(content, name)
         if isinstance(text, Problem):
-            return digest, Document(name, (), (), (), (text,))
-        return digest, read_document(text, name)
+            return _Read(digest, Document(name, (), (), (), (text,)), stamp)
+        return _Read(digest, read_document(text, name), stamp)
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    """Return what tells a file from another, and from itself after a change."""
+    return (
+        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns,
+    )  # fmt: skip
 
 
 def load_catalog(model: Path, dialect: str = DIALECT, *, strict_joins: bool = False) -> Catalog:
@@ -106,19 +138,19 @@ def load_catalog_from_text(
     Raises:
         ModelError: with every problem of every text.
     """
-    documents = {}
+    documents: dict[str, Document] = {}
+    digests: dict[str, str] = {}
     for name, text in sorted(files.items()):
         digest = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-        documents[name] = (digest, read_document(text, name))
+        digests[name], documents[name] = digest, read_document(text, name)
     linker = Linker(dialect=dialect, strict_joins=strict_joins)
-    return linker.link([document for _, document in documents.values()], _hash(documents, dialect))
+    return linker.link(list(documents.values()), _hash(digests, dialect))
 
 
-def _hash(documents: Mapping[str, tuple[str, Document]], dialect: str) -> str:
-    digest = hashlib.sha256(dialect.encode())
-    for name in sorted(documents):
-        digest.update(f"{name}\0{documents[name][0]}\0".encode(errors="surrogatepass"))
-    return digest.hexdigest()[:32]
+def _hash(digests: Mapping[str, str], dialect: str) -> str:
+    """Return the version of a model of files with these hashes."""
+    words = [dialect, *(f"{name}\0{digests[name]}\0" for name in sorted(digests))]
+    return hashlib.sha256("".join(words).encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def _list_files(folder: Path) -> list[tuple[str, str]]:
@@ -147,7 +179,8 @@ def _walk(folder: str, prefix: str) -> Iterator[tuple[str, str]]:
 def _uncollected() -> Iterator[None]:
     """Keep the garbage collector away: it would look through all that a load makes, many times.
 
-    Nearly all of it stays, so there is nothing to collect.
+    Nearly all of it stays, so there is nothing to collect. At the end it goes to the oldest
+    generation at once, as if it had been looked through already.
     """
     if not gc.isenabled():
         yield
@@ -156,4 +189,7 @@ def _uncollected() -> Iterator[None]:
     try:
         yield
     finally:
+        if not gc.get_freeze_count():  # else somebody froze something that is to stay frozen
+            gc.freeze()
+            gc.unfreeze()
         gc.enable()

@@ -190,9 +190,13 @@ class Resolver:
     def _resolve(
         self, reference: SnippetReference, text: Text
     ) -> ColumnReference | MemberReference | None:
-        path, place = reference.path, text.node.place(reference.offset)
-        head, shown = path[0], "{" + ".".join(path) + "}"
+        path = reference.path
+        head = path[0]
         own = self.names[self.cube]
+        short = _read_short(reference, self.cube, own)
+        if short is not None:
+            return short
+        place, shown = text.node.place(reference.offset), "{" + ".".join(path) + "}"
         if len(path) == 1:
             cube = self.cube if head in OWN else head
             if reference.dotted and cube in self.names:
@@ -279,6 +283,8 @@ class Resolver:
         text: Text,
     ) -> None:
         what = self.names[base_of(member.cube, self.names)].kinds[member.member]
+        if what == "dimension" and kind != "aggregate":
+            return
         place, name = text.node.place(reference.offset), f"{member.cube}.{member.member}"
         if what == "segment":
             self._report(
@@ -304,6 +310,20 @@ class Resolver:
 
     def _report(self, code: str, message: str, place: Span, suggestion: str | None = None) -> None:
         self.problems.append(Problem(code, message, place, suggestion))
+
+
+def _read_short(
+    reference: SnippetReference, cube: str, own: CubeNames
+) -> ColumnReference | MemberReference | None:
+    """Return what most references are, `{CUBE}.column` and `{member}`, without further ado."""
+    head = reference.path[0]
+    if len(reference.path) > 1:
+        return None
+    if head in OWN:
+        return ColumnReference(cube) if reference.dotted else None
+    if head in own.kinds and not reference.dotted:
+        return MemberReference(cube, head)
+    return None
 
 
 def base_of(cube: str, names: Mapping[str, CubeNames]) -> str:

@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-CONTEXT_NAMES: Final = frozenset(
-    {"FILTER_PARAMS", "FILTER_GROUP", "SECURITY_CONTEXT", "COMPILE_CONTEXT", "SQL_UTILS"}
-)
+CONTEXT_NAMES: Final = (
+    "FILTER_PARAMS", "FILTER_GROUP", "SECURITY_CONTEXT", "COMPILE_CONTEXT", "SQL_UTILS",
+)  # fmt: skip
 _CLOSINGS: Final = 40
 _MAXIMUM: Final = 4_000
 _CLAIMS: Final = frozenset({"securityContext", "security_context"})
@@ -84,7 +84,7 @@ class _RefusedError(ValueError):
 def is_call(text: str, position: int) -> bool:
     """Whether the braces that open at `position` hold a call or a context."""
     inside = text[position + 1 : position + 1 + 40].lstrip()
-    if any(inside.startswith(name) for name in CONTEXT_NAMES):
+    if inside.startswith(CONTEXT_NAMES):
         return True
     close = text.find("}", position)
     return close >= 0 and text[position + 1 : close].rstrip().endswith(".sql()")

@@ -10,6 +10,7 @@ from semantic.spec.cube import (
     DimensionSpec,
     GrainSpec,
     GranularitySpec,
+    Labels,
     LinkSpec,
     SwitchSpec,
 )
@@ -24,16 +25,21 @@ from semantic.spec.read_labels import (
 )
 from semantic.spec.read_stage import read_grain, read_mask, read_switch, read_time_shifts
 from semantic.spec.reader import MappingReader, Text
-from semantic.spec.source import MappingNode, ScalarNode, SequenceNode
+from semantic.spec.source import MappingNode, ScalarNode, SequenceNode, is_nothing
 
 DIMENSION_TYPES: Final = {
     name: name for name in ("string", "number", "boolean", "time", "geo", "switch")
 }
+_PLAIN_TYPES: Final = frozenset({"string", "number", "boolean", "time"})
+_PLAIN_KEYS: Final = frozenset({"name", "type", "sql", "title", "description", "primary_key"})
 _LATER = ("key", "values_as_segments", "field_type", "case_sensitive")
 
 
 def read_dimension(reader: MappingReader, name: str) -> DimensionSpec | None:
     """Return the spec, or None without a usable type."""
+    plain = _read_plain(reader, name)
+    if plain is not None:
+        return plain
     kind = reader.choice("type", DIMENSION_TYPES)
     if not reader.given("type"):
         reader.report("missing_key", f"{reader.what} has no `type`")
@@ -74,6 +80,42 @@ def read_dimension(reader: MappingReader, name: str) -> DimensionSpec | None:
     )
     reader.finish(_LATER)
     return spec if kind else None
+
+
+def _read_plain(reader: MappingReader, name: str) -> DimensionSpec | None:
+    """Return what most dimensions are: a type, SQL and labels, all well written.
+
+    None leaves everything to be taken, checked and reported key by key.
+    """
+    if not reader.given_keys() <= _PLAIN_KEYS:
+        return None
+    kind, sql, key = reader.peek("type"), reader.peek("sql"), reader.peek("primary_key")
+    if not (isinstance(kind, ScalarNode) and kind.value in _PLAIN_TYPES):
+        return None
+    if not (isinstance(sql, ScalarNode) and sql.value.strip()) or is_nothing(sql):
+        return None
+    words: list[str | None] = []
+    for node in (reader.peek("title"), reader.peek("description")):
+        word = node.plain() if isinstance(node, ScalarNode) else node
+        if node is not None and not isinstance(word, str):
+            return None
+        words.append(word if isinstance(word, str) else None)
+    primary = key.plain() if isinstance(key, ScalarNode) else key
+    if key is not None and not isinstance(primary, bool):
+        return None
+    return DimensionSpec(
+        name=name,
+        type=kind.value,
+        sql=Text(sql.value, sql),
+        labels=Labels(words[0], words[1], None, None),
+        primary_key=bool(primary),
+        format=None,
+        currency=None,
+        granularities=(),
+        latitude=None,
+        longitude=None,
+        span=reader.node.span,
+    )
 
 
 def _read_sql(reader: MappingReader) -> Text | CaseSpec | SwitchSpec | None:

@@ -7,7 +7,7 @@ key that no call took. Nothing raises: a wrong value becomes a Problem and reads
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, KeysView, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -75,9 +75,17 @@ class MappingReader:
                 self._spelled[name] = key
         return found
 
+    def given_keys(self) -> KeysView[str]:
+        """Return every key that is written, with or without a value."""
+        return self._all.keys()
+
     def given(self, *keys: str) -> bool:
         """Return whether one of `keys` has a value, right or wrong, taken or not."""
-        return any(key in self._all and not is_nothing(self._all[key][1]) for key in keys)
+        for key in keys:
+            entry = self._all.get(key)
+            if entry is not None and not is_nothing(entry[1]):
+                return True
+        return False
 
     def report(
         self, code: str, message: str, span: Span | None = None, suggestion: str | None = None
@@ -85,13 +93,18 @@ class MappingReader:
         """Add a problem; without a span it is at the start of the mapping."""
         self.problems.append(Problem(code, message, span or self.node.span, suggestion))
 
+    def peek(self, key: str) -> Node | None:
+        """Return the value of a key, which is left to be taken."""
+        return self._all[key][1] if key in self._all else None
+
     def take(self, *keys: str) -> Node | None:
         """Return the value of the first of `keys` (a name and its old names), or None."""
         self.known += keys
-        if not self._left:
+        left = self._left
+        if not left:
             return None
         if len(keys) == 1:
-            entry = self._left.pop(keys[0], None)
+            entry = left.pop(keys[0], None)
             return None if entry is None or is_nothing(entry[1]) else entry[1]
         found = [(key, self._left.pop(key)) for key in keys if key in self._left]
         for key, (place, _) in found[1:]:
@@ -102,6 +115,8 @@ class MappingReader:
     def text(self, *keys: str) -> str | None:
         """Return a text; numbers and booleans are not text."""
         node = self.take(*keys)
+        if node is None:
+            return None
         found = self._scalar(node, keys[0])
         return found.value if found else None
 

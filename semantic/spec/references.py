@@ -1,12 +1,13 @@
 r"""References in a snippet: `{CUBE}.column`, `{CUBE.member}`, `{other.member}`, `{time.month}`.
 
-A snippet is text with names in braces. It is scanned once, character by character: `\{` and `\}`
+A snippet is text with names in braces. It is scanned once, from brace to brace: `\{` and `\}`
 are literal braces, any other `{` opens a reference that must close and must be a dotted name.
 What a name refers to is decided when all cubes are known (semantic.catalog.resolve).
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,7 @@ from semantic.spec.context_references import ContextCall, is_call, read_call
 from semantic.spec.reader import NAME, Text
 
 _SHOWN: Final = 60
+_SPECIAL: Final = re.compile(r"\\[{}]|[{}]")
 _CALLS: Final = "write {FILTER_PARAMS.cube.member.filter('column')} or {cube.sql()}"
 
 
@@ -43,46 +45,47 @@ def scan_references(
 ) -> tuple[LiteralText | Reference, ...] | None:
     """Return the text and the references of a snippet in order; None when it is malformed."""
     text = snippet.value
+    special = _SPECIAL.search(text)
+    if special is None:
+        return (LiteralText(text, 0),) if text else ()
     parts: list[LiteralText | Reference] = []
-    literal: list[str] = []
-    start = position = 0
-
-    def flush() -> None:
-        if literal:
-            parts.append(LiteralText("".join(literal), start))
-            literal.clear()
-
-    while position < len(text):
-        character = text[position]
-        if character == "\\" and text[position + 1 : position + 2] in {"{", "}"}:
-            if not literal:
-                start = position
-            literal.append(text[position + 1])
-            position += 2
-        elif character == "{":
-            found = _read_braces(text, position)
+    position = 0
+    while special is not None:
+        at = special.start()
+        _add_literal(parts, text[position:at], position)
+        if text[at] == "\\":
+            _add_literal(parts, text[at + 1], at)
+            position = at + 2
+        elif text[at] == "{":
+            found = _read_braces(text, at)
             if len(found) == 3:  # noqa: PLR2004 - a problem
                 code, message, hint = found
-                problems.append(Problem(code, message, snippet.node.place(position), hint))
+                problems.append(Problem(code, message, snippet.node.place(at), hint))
                 return None
-            flush()
             reference, position = found
             parts.append(reference)
-        elif character == "}":
+        else:
             problems.append(
                 Problem(
                     "reference_syntax", "`}` without a `{` before it",
-                    snippet.node.place(position), "write `\\}` for a literal brace",
+                    snippet.node.place(at), "write `\\}` for a literal brace",
                 )
             )  # fmt: skip
             return None
-        else:
-            if not literal:
-                start = position
-            literal.append(character)
-            position += 1
-    flush()
+        special = _SPECIAL.search(text, position)
+    _add_literal(parts, text[position:], position)
     return tuple(parts)
+
+
+def _add_literal(parts: list[LiteralText | Reference], text: str, offset: int) -> None:
+    """Add text that starts at `offset`, to the text before it when nothing stands between."""
+    if not text:
+        return
+    last = parts[-1] if parts else None
+    if isinstance(last, LiteralText):
+        parts[-1] = LiteralText(last.text + text, last.offset)
+    else:
+        parts.append(LiteralText(text, offset))
 
 
 def _read_braces(text: str, position: int) -> tuple[Reference, int] | tuple[str, str, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 from sqlglot import exp
@@ -39,6 +40,7 @@ class Sheet:
                 parts.append(piece.text)
             size += len(parts[-1])
         self.text = "".join(parts)
+        self._tokens: list[Token] | None = None
 
     def original(self, position: int) -> int:
         """Return the offset in the author's text of a position in the sheet."""
@@ -62,11 +64,16 @@ class Sheet:
 
     def tokens(self) -> list[Token]:
         """Return the tokens of the text."""
-        return (
-            Dialect.get_or_raise(self.dialect)
-            .tokenizer_class(dialect=self.dialect)
-            .tokenize(self.text)
-        )
+        if self._tokens is None:
+            dialect = find_dialect(self.dialect)
+            self._tokens = dialect.tokenizer_class(dialect=dialect).tokenize(self.text)
+        return self._tokens
+
+
+@cache
+def find_dialect(name: str) -> Dialect:
+    """Return sqlglot's dialect of that name, made once."""
+    return Dialect.get_or_raise(name)
 
 
 def may_stand(node: exp.Identifier, reference: Reference) -> bool:

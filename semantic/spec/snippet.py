@@ -19,7 +19,7 @@ decided by the query, not by the author.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -32,7 +32,7 @@ from semantic.spec.aggregates import is_aggregate
 from semantic.spec.context_references import ContextCall
 from semantic.spec.reader import Text
 from semantic.spec.references import LiteralText, Reference, scan_references
-from semantic.spec.sheet import DIALECT, Sheet, may_stand, read_tables
+from semantic.spec.sheet import DIALECT, Sheet, find_dialect, may_stand, read_tables
 from semantic.spec.survey import Surveyed, survey
 
 MAXIMUM_SNIPPET: Final = 20_000
@@ -60,6 +60,8 @@ class SnippetReference:
     aggregated: bool
     call: ContextCall | None = None
 
+
+_OWN_COLUMN: Final = OwnColumn()
 
 SnippetPart = str | OwnColumn | SnippetReference
 
@@ -93,7 +95,9 @@ def check_snippet(
     if pieces is None:
         problems.extend(scanned)
         return None
-    found = _check_shape(pieces, kind, dialect) or _check(pieces, kind, dialect)
+    found: Snippet | _Fault | None = _check_simple(pieces)
+    if found is None:
+        found = _check_shape(pieces, kind, dialect) or _check(pieces, kind, dialect)
     if isinstance(found, _Fault):
         place = text.node.place(found.offset)
         problems.append(Problem(found.code, found.message, place, found.suggestion))
@@ -110,34 +114,40 @@ def _check_shape(
     something is wrong: messages need the names and the places.
     """
     references = [piece for piece in pieces if isinstance(piece, Reference)]
-    if not references or any(item.call is not None for item in references):
+    if any(item.call is not None for item in references):
         return None
     shape = tuple(
-        Reference(("",) * len(piece.path), 0)
-        if isinstance(piece, Reference)
-        else LiteralText(piece.text, 0)
-        for piece in pieces
+        [len(piece.path) if isinstance(piece, Reference) else piece.text for piece in pieces]
     )
-    found = _check(shape, kind, dialect)
-    if isinstance(found, _Fault):
+    found = _find_shape(shape, kind, dialect)
+    if found is None:
         return None
     names = iter(references)
-    parts = tuple(
-        replace(part, path=(name := next(names)).path, offset=name.offset)
-        if isinstance(part, SnippetReference)
-        else part
-        for part in found.parts
-    )
-    return replace(found, parts=parts)
+    parts: list[SnippetPart] = []
+    for part in found.parts:
+        if isinstance(part, SnippetReference):
+            name = next(names)
+            parts.append(SnippetReference(name.path, name.offset, part.dotted, part.aggregated))
+        else:
+            parts.append(part)
+    return Snippet(tuple(parts), found.aggregates, found.loose_columns, found.tables)
 
 
 @lru_cache(maxsize=65_536)
+def _find_shape(shape: tuple[str | int, ...], kind: SnippetKind, dialect: str) -> Snippet | None:
+    """Return the snippet with references without names, given by how many names they have."""
+    pieces = tuple(
+        LiteralText(piece, 0) if isinstance(piece, str) else Reference(("",) * piece, 0)
+        for piece in shape
+    )
+    found = _check(pieces, kind, dialect)
+    return None if isinstance(found, _Fault) else found
+
+
+@lru_cache(maxsize=8_192)
 def _check(
     pieces: tuple[LiteralText | Reference, ...], kind: SnippetKind, dialect: str
 ) -> Snippet | _Fault:
-    simple = _check_simple(pieces)
-    if simple is not None:
-        return simple
     sheet = Sheet(pieces, dialect)
     if len(sheet.text) > MAXIMUM_SNIPPET:
         return _Fault("sql_syntax", "the snippet is too long", 0, f"{MAXIMUM_SNIPPET:,} at most")
@@ -149,17 +159,23 @@ def _check(
 
 def _check_simple(pieces: tuple[LiteralText | Reference, ...]) -> Snippet | None:
     """The common shapes `column`, `{CUBE}.column` and `{member}` need no parser."""
-    match pieces:
-        case (LiteralText(text=text),) if _is_plain_name(text.strip()):
-            return Snippet((OwnColumn(), text.strip()), aggregates=False, loose_columns=True)
-        case (Reference(path=(_,) as path, offset=offset, call=None), LiteralText(text=text)) if (
-            text.startswith(".") and _is_plain_name(text[1:].rstrip())
-        ):
-            reference = SnippetReference(path, offset, dotted=True, aggregated=False)
-            return Snippet((reference, text.rstrip()), aggregates=False, loose_columns=True)
-        case (Reference(path=path, offset=offset, call=None),):
-            reference = SnippetReference(path, offset, dotted=False, aggregated=False)
-            return Snippet((reference,), aggregates=False, loose_columns=False)
+    if len(pieces) > 2:  # noqa: PLR2004 - a reference and what follows it
+        return None
+    first = pieces[0] if pieces else None
+    if isinstance(first, LiteralText):
+        name = first.text.strip()
+        if len(pieces) == 1 and _is_plain_name(name):
+            return Snippet((_OWN_COLUMN, name), aggregates=False, loose_columns=True)
+        return None
+    if first is None or first.call is not None:
+        return None
+    if len(pieces) == 1:
+        reference = SnippetReference(first.path, first.offset, dotted=False, aggregated=False)
+        return Snippet((reference,), aggregates=False, loose_columns=False)
+    text = pieces[1].text.rstrip() if isinstance(pieces[1], LiteralText) else ""
+    if len(first.path) == 1 and text.startswith(".") and _is_plain_name(text[1:]):
+        reference = SnippetReference(first.path, first.offset, dotted=True, aggregated=False)
+        return Snippet((reference, text), aggregates=False, loose_columns=True)
     return None
 
 
@@ -176,9 +192,13 @@ _RESERVED: Final = frozenset(_TOKENIZER.KEYWORDS) | {
 
 
 def _parse(sheet: Sheet) -> exp.Expr | _Fault:
-    dialect = Dialect.get_or_raise(sheet.dialect)
     try:
-        found = dialect.parse_into(exp.Condition, sheet.text)
+        # As `Dialect.parse_into` does, with the tokens that are looked at again below.
+        found = (
+            find_dialect(sheet.dialect)
+            .parser()
+            .parse_into(exp.Condition, sheet.tokens(), sheet.text)
+        )
     except ParseError as invalid:
         return _not_an_expression(sheet, invalid)
     except (TokenError, SqlglotError) as invalid:
@@ -194,7 +214,7 @@ def _parse(sheet: Sheet) -> exp.Expr | _Fault:
 
 def _not_an_expression(sheet: Sheet, invalid: ParseError) -> _Fault:
     try:
-        statements = Dialect.get_or_raise(sheet.dialect).parse(sheet.text)
+        statements = find_dialect(sheet.dialect).parse(sheet.text)
     except SqlglotError:
         statements = []
     detail = invalid.errors[0] if invalid.errors else {}
@@ -351,7 +371,7 @@ def _parts(sheet: Sheet, seen: dict[int, bool], columns: set[int]) -> tuple[Snip
             )
         else:
             if token.start in columns:
-                add(OwnColumn())
+                add(_OWN_COLUMN)
             text.append(sheet.text[token.start : token.end + 1])
         previous = token.end + 1
     if text:

@@ -57,6 +57,7 @@ _CONSTANTS: Final[dict[str, bool | None]] = {
     "true": True, "True": True, "TRUE": True,
     "false": False, "False": False, "FALSE": False,
 }  # fmt: skip
+_TELLING: Final = _NUMERIC | {word[0] for word in _CONSTANTS if word}
 
 
 Place = Span | tuple[str, int, int]
@@ -90,12 +91,13 @@ class ScalarNode:
 
     def plain(self) -> str | int | float | bool | None:
         """Return the value by YAML 1.2: quoted is text, plain may be a number, boolean or null."""
-        if self.style:
-            return self.value
-        if self.value in _CONSTANTS:
-            return _CONSTANTS[self.value]
-        if self.value[0] not in _NUMERIC:
-            return self.value
+        value = self.value
+        if self.style or (value and value[0] not in _TELLING):
+            return value
+        if value in _CONSTANTS:
+            return _CONSTANTS[value]
+        if value[0] not in _NUMERIC:
+            return value
         if _INTEGER.match(self.value):
             return int(self.value)
         if _FLOAT.match(self.value):
@@ -195,10 +197,11 @@ def _convert(node: Any, file: str, depth: int) -> Node:
         raise _UnusualError
     start = node.start_mark
     place = (file, start.line + 1, start.column + 1)
-    if isinstance(node, yaml.ScalarNode):
+    kind = type(node)
+    if kind is yaml.ScalarNode:
         lines = node.end_mark.line - start.line + 1
         return ScalarNode(node.value, node.style or "", place, lines)
-    if isinstance(node, yaml.SequenceNode):
+    if kind is yaml.SequenceNode:
         return SequenceNode(tuple([_convert(item, file, depth + 1) for item in node.value]), place)
     entries: dict[str, tuple[Place, Node]] = {}
     for key, value in node.value:
