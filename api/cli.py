@@ -36,6 +36,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "flows.rollups_cli:rollups",
         "Build pre-aggregations, see what is built and why not.",
     ),
+    "alerts": ("flows.alerts_cli:alerts", "Check alerts on metrics, list them, send a test."),
     "quality": ("quality.cli:quality", "Check the tables against their contracts."),
     "dashboards": ("dashboards.cli:dashboards", "Publish the Superset assets of this project."),
     "demo": ("deploy.demo.cli:demo", "Run or check the whole platform on real flights data."),

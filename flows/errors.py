@@ -13,7 +13,9 @@ FlowError
 ├─ TransformError           a transform's rows break what it promises (key, day, column types)
 ├─ GateFailedError          a contract does not hold; the last good tables stay in service
 ├─ BackfillError            the range asked for is not one
-└─ RollupError              a pre-aggregation cannot be built, or there is none of that name
+├─ RollupError              a pre-aggregation cannot be built, or there is none of that name
+├─ AlertError               an alert cannot be judged, or there is none of that name
+└─ AlertUndeliveredError    a receiver of alerts did not take a message; it is kept and sent again
 """
 
 from __future__ import annotations
@@ -121,3 +123,15 @@ class OrchestratorError(FlowError):
     """The Prefect server did not answer, or a run on it did not succeed."""
 
     code = "orchestrator_error"
+
+
+class AlertError(FlowError):
+    """An alert cannot be judged, or there is none of that name."""
+
+    code = "alert_error"
+
+
+class AlertUndeliveredError(FlowError):
+    """A receiver of alerts did not take a message; it is kept and sent again by the next check."""
+
+    code = "alert_undelivered"

@@ -178,6 +178,10 @@ class Settings(BaseSettings):
     alert_urls: SecretStr = Field(
         SecretStr(""), description="apprise addresses that alerts go to, separated by spaces"
     )
+    alert_receivers: SecretStr = Field(
+        SecretStr("{}"),
+        description='JSON of the receivers that alerts on metrics name, `{"ops": "slack://… json://…"}`',
+    )
     superset_url: str | None = Field(
         None, description="address of Superset for `dashboards publish`"
     )

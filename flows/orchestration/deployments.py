@@ -13,6 +13,7 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.flows import Flow
 from prefect.types.entrypoint import EntrypointType
 
+from flows.orchestration.alerts import check_alerts
 from flows.orchestration.automations import TAG, sync_automations
 from flows.orchestration.limits import ensure_limits
 from flows.orchestration.rollups import build_all_rollups
@@ -28,10 +29,11 @@ from flows.pipeline import Pipeline
 
 WATCH_CRON = "*/30 * * * *"
 ROLLUPS_CRON = "20 * * * *"
+ALERTS_CRON = "5-59/15 * * * *"
 
 
 def describe_deployments(pipelines: Sequence[Pipeline]) -> tuple[RunnerDeployment, ...]:
-    """Return the deployments of the pipelines: `run` on its schedule, each step by itself, `watch`, `rollups`.
+    """Return the deployments of the pipelines: `run` on its schedule, each step by itself, `watch`, `rollups`, `alerts`.
 
     One `run` of a pipeline at a time; the next one waits.
     """
@@ -49,6 +51,14 @@ def describe_deployments(pipelines: Sequence[Pipeline]) -> tuple[RunnerDeploymen
             name="pre-aggregations",
             description="Build the pre-aggregations that are out of date; each run does so, too.",
             schedules=[CronSchedule(cron=ROLLUPS_CRON, timezone="UTC")],
+            tags=[TAG],
+            concurrency_limit=one,
+        ),
+        _deploy(
+            check_alerts,
+            name="metrics",
+            description="Is a metric worth an alert? Each run asks so, too.",
+            schedules=[CronSchedule(cron=ALERTS_CRON, timezone="UTC")],
             tags=[TAG],
             concurrency_limit=one,
         ),

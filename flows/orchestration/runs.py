@@ -3,7 +3,8 @@
     run ─┬─ ingest     one task per source, at the same time; a stopped source holds up no other
          ├─ transform  silver tables of the touched days
          ├─ publish    gold candidate → gate → lake and served file
-         └─ rollups    the model's pre-aggregations, from the served file
+         ├─ rollups    the model's pre-aggregations, from the served file
+         └─ alerts     are the metrics what they were expected to be?
     watch               is what is served younger than its contracts promise?
 
 What happens to data is in plain functions (`flows.ingest`, `flows.transform`, `flows.candidate`, `flows.serving`); here
@@ -40,6 +41,7 @@ from flows.errors import (
 )
 from flows.ingest import ingest
 from flows.lake import Lake
+from flows.orchestration.alerts import check_alerts
 from flows.orchestration.artifacts import publish_gate, publish_table_runs
 from flows.orchestration.automations import SLA_CHECKED, SLA_MISSED
 from flows.orchestration.freshness import find_stale
@@ -263,6 +265,8 @@ def run_pipeline(pipeline: str, days: list[date] | None = None, *, fetch: bool =
         ) from refused
     # Answers are right without them, from the rows: so a rollup that fails, fails its own run only.
     build_all_rollups(return_state=True)
+    # What the new tables are worth telling; one that nobody can be told fails its own run, too.
+    check_alerts(return_state=True)
     if stopped is not None:
         raise stopped
     return snapshot

@@ -16,6 +16,7 @@ from semantic.catalog.join_graph import JoinGraph
 from semantic.errors import Span
 
 if TYPE_CHECKING:
+    from semantic.catalog.alerts import Alert
     from semantic.catalog.policy import AccessPolicy
     from semantic.catalog.pre_aggregation import PreAggregation
 
@@ -545,3 +546,4 @@ class Catalog:
     views: Mapping[str, View]
     view_groups: tuple[ViewGroup, ...] = ()
     join_graph: JoinGraph = field(default_factory=lambda: JoinGraph(MappingProxyType({})))
+    alerts: tuple[Alert, ...] = ()

@@ -13,6 +13,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final
 
+from semantic.catalog.alerts import link_alerts
 from semantic.catalog.alternatives import describe_alternatives
 from semantic.catalog.catalog import Catalog, Cube, View
 from semantic.catalog.facts import Facts, list_facts
@@ -64,7 +65,7 @@ class Linker:
         cube_trees = merge_extended(cube_nodes, "cube", problems, merged)
         view_trees = merge_extended(view_nodes, "view", problems, merged)
         self._merged = _keep_used(merged, [*cube_trees.values(), *view_trees.values()])
-        cubes, facts = self._link_cubes(cube_trees.values(), problems)
+        cubes, facts, cube_specs = self._link_cubes(cube_trees.values(), problems)
         problems.extend(find_problems(cubes, cubes.graph, facts))
         problems.extend(find_ambiguous_references(cubes))
         specs, views = self._link_views(view_trees.values(), cubes, problems)
@@ -78,16 +79,17 @@ class Linker:
         groups, views = link_groups(
             [group for group in read if group is not None], specs, views, problems
         )
+        alerts = link_alerts(cube_specs, cubes, views, problems)
         for memory in (self._cube_specs, self._cubes, self._view_specs, self._views,
                        self._group_specs):  # fmt: skip
             memory.forget_others()
         if problems:
             raise ModelError(_tidy(problems))
-        return Catalog(version, cubes, MappingProxyType(views), groups, cubes.graph)
+        return Catalog(version, cubes, MappingProxyType(views), groups, cubes.graph, alerts)
 
     def _link_cubes(
         self, trees: Iterable[MappingNode], problems: list[Problem]
-    ) -> tuple[CubesAndRoles, dict[str, Facts]]:
+    ) -> tuple[CubesAndRoles, dict[str, Facts], list[CubeSpec]]:
         read = (self._cube_specs.find(tree, {}, problems) for tree in trees)
         specs = [item for item in read if item is not None]
         names: dict[str, CubeNames] = {}
@@ -98,7 +100,8 @@ class Linker:
         self._known_names = names
         linked = {spec.name: self._cubes.find(spec, names, problems) for spec, _ in specs}
         facts = {name: found for name, (_, found) in linked.items()}
-        return add_roles({name: cube for name, (cube, _) in linked.items()}), facts
+        roles = add_roles({name: cube for name, (cube, _) in linked.items()})
+        return roles, facts, [spec for spec, _ in specs]
 
     def _link_views(
         self, trees: Iterable[MappingNode], cubes: CubesAndRoles, problems: list[Problem]

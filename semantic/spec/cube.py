@@ -14,6 +14,7 @@ from semantic.spec.pre_aggregation import PreAggregationSpec
 from semantic.spec.reader import Text
 
 if TYPE_CHECKING:
+    from semantic.spec.alerts import AlertSpec  # which holds filters, as policies do
     from semantic.spec.policy import AccessPolicySpec  # which reads filters, whose specs are here
 
 
@@ -258,6 +259,7 @@ class MeasureSpec:
     fill_nulls_with: int | float | None = None
     join_to_timespine: bool = False
     conversion: ConversionSpec | None = None
+    alerts: tuple[AlertSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

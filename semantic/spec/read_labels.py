@@ -8,19 +8,44 @@ from collections.abc import Callable
 from semantic.spec.cube import Labels
 from semantic.spec.formats import is_number_format
 from semantic.spec.reader import MappingReader
-from semantic.spec.source import MappingNode, ScalarNode
+from semantic.spec.source import MappingNode, Node, ScalarNode
 
 _CURRENCY = re.compile(r"[A-Za-z]{3}\Z")
 
 
-def read_labels(reader: MappingReader) -> Labels:
-    """Take the keys that every named thing may have."""
+def read_labels(reader: MappingReader, *, extended: bool = False) -> Labels:
+    """Take the keys that every named thing may have.
+
+    `extended`: something under `meta.ducat` is read elsewhere; else it would be ignored.
+    """
+    if not extended:
+        refuse_extension(reader)
     return Labels(
         title=reader.text("title"),
         description=reader.text("description"),
         public=reader.flag("public", "shown"),
         meta=reader.mapping("meta"),
     )
+
+
+def find_extension(reader: MappingReader) -> Node | None:
+    """Return what stands under `meta.ducat`, or None; `meta` is left to be taken."""
+    meta = reader.peek("meta")
+    if not isinstance(meta, MappingNode) or "ducat" not in meta.entries:
+        return None
+    return meta.entries["ducat"][1]
+
+
+def refuse_extension(reader: MappingReader) -> None:
+    """Report what stands under `meta.ducat` where nothing reads it."""
+    found = find_extension(reader)
+    if found is not None:
+        reader.report(
+            "unknown_key",
+            f"`meta` of {reader.what} has no key `ducat`",
+            found.span,
+            "alerts stand beside a measure of a cube",
+        )
 
 
 def read_aliases(reader: MappingReader) -> tuple[str, ...]:

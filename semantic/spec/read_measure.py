@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from semantic.spec.alerts import read_alerts
 from semantic.spec.cube import MeasureSpec, MultiStageSpec, RollingWindowSpec, SwitchSpec
 from semantic.spec.formats import is_number_format
 from semantic.spec.read_kinds import read_kinds
@@ -57,7 +58,7 @@ def read_measure(reader: MappingReader, name: str) -> MeasureSpec | None:
         name=name,
         type=kind or "number",
         sql=sql,
-        labels=read_labels(reader),
+        labels=read_labels(reader, extended=True),
         filters=filters,
         format=read_format(reader, is_number_format if kind in NUMERIC_MEASURES else any_format),
         currency=read_currency(reader, numeric=kind in NUMERIC_MEASURES),
@@ -72,6 +73,7 @@ def read_measure(reader: MappingReader, name: str) -> MeasureSpec | None:
         fill_nulls_with=kinds.fill,
         join_to_timespine=kinds.spined,
         conversion=kinds.conversion,
+        alerts=read_alerts(reader),
     )
     reader.finish(_LATER)
     return spec if kind else None

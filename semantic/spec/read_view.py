@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from semantic.errors import Problem
 from semantic.spec.filters import read_filters
 from semantic.spec.policy import read_access_policies
-from semantic.spec.read_labels import read_labels
+from semantic.spec.read_labels import read_labels, refuse_extension
 from semantic.spec.reader import MappingReader, Text
 from semantic.spec.source import MappingNode, Node, ScalarNode, SequenceNode
 from semantic.spec.view import (
@@ -132,6 +132,7 @@ def _read_includes(node: Node, outer: MappingReader) -> Iterator[IncludeSpec]:
             reader = MappingReader(item, f"a member of {outer.what}", outer.problems)
             name = reader.name()
             alias = reader.identifier("alias")
+            refuse_extension(reader)
             include = IncludeSpec(
                 member=name or Text("", ScalarNode("", "'", item.span)),
                 alias=alias,

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from semantic.spec.alerts import CLOCKS, DIRECTIONS, GRANULARITIES, SEVERITIES
 from semantic.spec.filters import OPERATOR_SPELLINGS
 from semantic.spec.intervals import UNITS
 from semantic.spec.pre_aggregation import TYPES as PRE_AGGREGATION_TYPES
@@ -29,6 +30,7 @@ NAME: Final[Schema] = {
 }  # fmt: skip
 TEXT: Final[Schema] = {"type": ["string", "null"]}
 SQL: Final[Schema] = {"type": ["string", "number", "boolean", "null"]}
+NUMBER: Final[Schema] = {"type": ["number", "null"]}
 FLAG: Final[Schema] = {"type": ["boolean", "null"]}
 META: Final[Schema] = {"type": ["object", "null"]}
 TEXTS: Final[Schema] = {"type": ["array", "null"], "items": {"type": "string"}}
@@ -193,6 +195,10 @@ TABLE: Final[dict[str, dict[str, Key]]] = {
     "measure": {
         **_NAME,
         **_LABELS,
+        "meta": (
+            {**META, "properties": {"ducat": _or_null(_ref("measure_extension"))}},
+            "Anything, passed on; `ducat` is read.",
+        ),
         "type": (_choice(MEASURE_TYPES), "How it aggregates."),
         "sql": (SQL, "What is aggregated, or arithmetic of measures."),
         "case": (_CASE, "SQL by the value of a dimension; needs `multi_stage: true`."),
@@ -220,6 +226,43 @@ TABLE: Final[dict[str, dict[str, Key]]] = {
         "join_to_timespine": (FLAG, "Grouped by time, each period has a row."),
         "conversion": (_or_null(_ref("conversion")), "Of `type: conversion`."),
         **_later("cumulative", "key"),
+    },
+    "measure_extension": {"alerts": (_named("alert"), "When to tell somebody about it.")},
+    "alert": {
+        **_NAME,
+        "title": (TEXT, "What messages call it."),
+        "description": (TEXT, "What to do about it; the measure's own when absent."),
+        "view": (NAME, "The view that it asks through."),
+        "time_dimension": (TEXT, "What periods are made of."),
+        "granularity": (_choice(GRANULARITIES), "How long a period is."),
+        "above": (NUMBER, "Above this is worth an alert."),
+        "below": (NUMBER, "Below this is worth an alert."),
+        "change": (_or_null(_ref("alert_change")), "A change worth an alert."),
+        "anomaly": (_or_null(_ref("alert_anomaly")), "What the season does not let expect."),
+        "dimensions": (TEXTS, "Each combination of their values is judged by itself."),
+        "filters": ({"type": ["array", "null"], "items": _ref("filter")}, "Rows that count."),
+        "timezone": (TEXT, "Whose wall clock periods are of; UTC when absent."),
+        "as_of": (_choice(CLOCKS), "Periods end by the clock, or by the newest event served."),
+        "delay": (TEXT, "How long after its end a period is complete, as in `2 hours`."),
+        "cooldown": (TEXT, "How long after one incident the next is not told."),
+        "missing": (FLAG, "Whether a period without a value is worth an alert; it is."),
+        "severity": (_choice(SEVERITIES), "How bad it is."),
+        "owners": (TEXTS, "Who minds; `owner` of the meta when absent."),
+        "to": (TEXTS, "Receivers, by the names of DUCAT_ALERT_RECEIVERS."),
+        "groups": (TEXTS, "The groups as whose member it asks."),
+        "link": (TEXT, "Where to look: https://…, or a path of Superset."),
+    },
+    "alert_change": {
+        "above_percent": (NUMBER, "A rise of more percent."),
+        "below_percent": (NUMBER, "A change below this, as in -20."),
+        "against": (TEXT, "`previous period`, or as in `1 week`."),
+    },
+    "alert_anomaly": {
+        "season": (_choice(("none", "day", "week", "year")), "What repeats."),
+        "sensitivity": (NUMBER, "How many spreads away; 5 when absent, less is more alerts."),
+        "history": (NUMBER, "How many seasons are looked back."),
+        "direction": (_choice(DIRECTIONS), "Which way matters."),
+        "at_least": (NUMBER, "Nearer than this to what is expected is never worth an alert."),
     },
     "non_additive_dimension": {
         "name": (TEXT, "A time dimension of the same cube."),

@@ -147,9 +147,10 @@ def test_every_step_has_a_deployment_and_the_whole_run_a_schedule(shop: Shop) ->
         ("transform", "shop"),
         ("publish", "shop"),
         ("rollups", "pre-aggregations"),
+        ("alerts", "metrics"),
     }
     schedules = {item.flow_name: item.schedules for item in found if item.schedules}
-    assert set(schedules) == {"run", "watch", "rollups"}
+    assert set(schedules) == {"run", "watch", "rollups", "alerts"}
 
 
 def test_a_run_builds_the_rollups_of_what_it_published(shop: Shop, prefect_url: str) -> None:

@@ -51,6 +51,18 @@ cubes:
     measures:
       - {name: count, type: count, drill_filters: [{sql: "{CUBE}.a > 1"}], filters: [{sql: "{CUBE}.a > 1"}]}
       - {name: rolling, type: sum, sql: a, rolling_window: {trailing: 7 day}}
+      - name: watched
+        type: sum
+        sql: a
+        meta:
+          ducat:
+            alerts:
+              - {name: low, time_dimension: at, granularity: day, change: {below_percent: -20}}
+              - name: odd
+                time_dimension: at
+                granularity: day
+                anomaly: {season: week}
+                filters: [{member: id, operator: set}]
       - name: staged
         type: number
         multi_stage: true
@@ -108,7 +120,7 @@ view_groups: [{name: g, views: [sales]}]
 
 # What a reader calls its mapping, and the definitions that describe it.
 KINDS = (
-    (r"a filter of (view|an? `?filter|`filter`|`row_level`|a filter)", ("filter",)),
+    (r"a filter of (view|an alert|an? `?filter|`filter`|`row_level`|a filter)", ("filter",)),
     (r"(a filter of|`(latitude|longitude|label|mask|build_range_\w+)`)", ("sql",)),
     (r"a model file", ("file",)),
     (r"a cube of", ("view_cube",)),
@@ -132,6 +144,10 @@ KINDS = (
     (r"`else`", ("case_else",)),
     (r"`grain`", ("grain",)),
     (r"`filter`", ("filter_directive",)),
+    (r"`meta.ducat`", ("measure_extension",)),
+    (r"an alert of", ("alert",)),
+    (r"`change` of an alert", ("alert_change",)),
+    (r"`anomaly` of an alert", ("alert_anomaly",)),
     (r"`order_by`", ("rank_key",)),
     (r"`rolling_window`", ("rolling_window",)),
     (r"`non_additive_dimension`", ("non_additive_dimension",)),
