@@ -35,6 +35,8 @@ class OtherCube:
 class Facts:
     """`references` holds the members that each member's snippets name, all by full names.
 
+    What a member's mask names stands there too: it is read where the member is. A custom granularity
+    with SQL is `cube.member.granularity`, and who names a granularity names it beside its member.
     `joined` holds the cubes that the condition of each join names; `roles` says whether a role is
     among the references; `kinds` are the semi-additive, spined and conversion measures.
     """
@@ -56,14 +58,18 @@ def list_facts(cube: Cube) -> Facts:
             match part:
                 case MemberReference():
                     full = f"{cube.name}.{name}"
-                    named = f"{part.cube}.{part.member}"
-                    references[full] = (*references.get(full, ()), named)
+                    references[full] = (*references.get(full, ()), *_names(part))
                     if part.cube != cube.name:
                         others[OtherCube(name, part.cube, part.member, expression.span)] = None
                 case ColumnReference() if part.cube != cube.name:
                     others[OtherCube(name, part.cube, None, expression.span)] = None
                 case _:
                     pass
+    for full, expression in _list_hidden(cube):
+        found = [part for part in _flatten(expression) if isinstance(part, MemberReference)]
+        if found:
+            names = (name for part in found for name in _names(part))
+            references[full] = (*references.get(full, ()), *names)
     return Facts(
         references,
         roles=any("." in other.cube for other in others),
@@ -72,6 +78,25 @@ def list_facts(cube: Cube) -> Facts:
         keys=cube.primary_key,
         kinds=tuple(measure for measure in cube.measures.values() if _is_special(measure)),
     )
+
+
+def _names(part: MemberReference) -> tuple[str, ...]:
+    """Return the full names of what a reference names."""
+    member = f"{part.cube}.{part.member}"
+    return (member,) if part.granularity is None else (member, f"{member}.{part.granularity}")
+
+
+def _list_hidden(cube: Cube) -> Iterator[tuple[str, Expression]]:
+    """Yield the SQL of granularities and masks, with the full name of what reads it."""
+    for dimension in cube.dimensions.values():
+        for item in dimension.granularities:
+            if item.sql is not None:
+                yield f"{cube.name}.{dimension.name}.{item.name}", item.sql
+        if dimension.mask is not None and dimension.mask.sql is not None:
+            yield f"{cube.name}.{dimension.name}", dimension.mask.sql
+    for measure in cube.measures.values():
+        if measure.mask is not None and measure.mask.sql is not None:
+            yield f"{cube.name}.{measure.name}", measure.mask.sql
 
 
 def _is_special(measure: Measure) -> bool:

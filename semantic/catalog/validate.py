@@ -18,6 +18,8 @@ from semantic.catalog.facts import Facts, list_facts
 from semantic.catalog.join_graph import JoinGraph
 from semantic.errors import Problem, suggest
 
+_MASKED: Final = "a mask reads its own member as masked: let it read columns, as {CUBE}.column"
+
 
 @dataclass(frozen=True, slots=True)
 class Model:
@@ -166,13 +168,14 @@ def find_cycles(model: Model) -> Iterator[Problem]:
             continue  # what it names, names nothing: the usual case
         cycle = _find_cycle(start, references, done)
         if cycle is not None:
-            owner, _, member = cycle[0].partition(".")
+            owner, member, *_ = cycle[0].split(".")
             cube = model.cubes[owner]
             item = cube.dimensions.get(member) or cube.measures.get(member)
             yield Problem(
                 "reference_cycle",
                 f"members refer to each other in a circle: {' -> '.join(cycle)}",
                 item.span if item else None,
+                _MASKED if item is not None and item.mask is not None else None,
             )
 
 
@@ -180,6 +183,9 @@ def _in_base(model: Model, member: str) -> str:
     """Return a role's member as its cube's: what refers to itself does so in every role."""
     cube, _, name = member.rpartition(".")
     found = model.cubes.get(cube)
+    if found is None:  # a granularity
+        cube, _, dimension = cube.rpartition(".")
+        found, name = model.cubes.get(cube), f"{dimension}.{name}"
     return member if found is None or found.role_of is None else f"{found.role_of}.{name}"
 
 

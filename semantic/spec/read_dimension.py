@@ -260,6 +260,8 @@ def _read_label(reader: MappingReader) -> str | Text | None:
         inner = MappingReader(node, f"`label` in {reader.what}", reader.problems)
         sql = inner.sql("sql")
         inner.finish()
+        if not inner.given("sql"):
+            inner.report("missing_key", f"{inner.what} has no `sql`")
         return sql
     if isinstance(node, ScalarNode):
         return node.value

@@ -17,7 +17,7 @@ from semantic.spec.cube import (
     TimeShiftSpec,
 )
 from semantic.spec.filters import read_filters
-from semantic.spec.intervals import parse_interval
+from semantic.spec.intervals import UNITS, parse_interval
 from semantic.spec.reader import MappingReader, Text
 from semantic.spec.source import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -178,7 +178,7 @@ def _read_window(inner: MappingReader) -> RollingWindowSpec | None:
     kind = inner.choice("type", spellings) or "fixed"
     trailing, leading = _bound(inner, "trailing"), _bound(inner, "leading")
     offset = inner.choice("offset", {"start": "start", "end": "end"}) or "end"
-    granularity = inner.text("granularity")
+    granularity = inner.choice("granularity", {unit: unit for unit in UNITS})
     inner.finish()
     if (match := _TO_DATE.match(kind)) is not None:
         if granularity is not None:
@@ -188,7 +188,8 @@ def _read_window(inner: MappingReader) -> RollingWindowSpec | None:
         if inner.given("offset"):
             inner.report("conflicting_keys", f"{inner.what} is to_date: it has no `offset`")
         if granularity is None:
-            inner.report("missing_key", f"{inner.what} is to_date: it needs `granularity`")
+            if not inner.given("granularity"):
+                inner.report("missing_key", f"{inner.what} is to_date: it needs `granularity`")
             return None
         if trailing is not None or leading is not None:
             inner.report("conflicting_keys", f"{inner.what} is to_date: no trailing or leading")

@@ -199,6 +199,8 @@ def _convert(node: Any, file: str, depth: int) -> Node:
     place = (file, start.line + 1, start.column + 1)
     kind = type(node)
     if kind is yaml.ScalarNode:
+        if "\0" in node.value:
+            raise _UnusualError
         lines = node.end_mark.line - start.line + 1
         return ScalarNode(node.value, node.style or "", place, lines)
     if kind is yaml.SequenceNode:
@@ -335,6 +337,10 @@ class _TreeReader:
         node: Node
         match event:
             case yaml.ScalarEvent():
+                if "\0" in event.value:
+                    raise self._refusal(
+                        "yaml_syntax", "a text has a NUL character", event, "no database takes it"
+                    )
                 node = ScalarNode(event.value, _style(event), span, _count_lines(event))
             case yaml.SequenceStartEvent():
                 node = SequenceNode(tuple(self._items(events, depth)), span)
