@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from semantic.cache.answer import Answer, AnswerKey, Outcome, make_key
+from semantic.cache.answer import Answer, AnswerKey, Outcome, compact, make_key
 from semantic.cache.flights import Flights
 from semantic.cache.memory import AnswerMemory
 from semantic.compile.compiled import CompiledQuery
@@ -157,7 +157,7 @@ class AnswerCache:
     def _keep(self, key: AnswerKey, result: Result) -> None:
         """Keep a result under the snapshot that it was computed from."""
         own = replace(key, snapshot=identify(result.state))
-        answer = Answer(result.table, result.total, result.truncated, result.engine)
+        answer = Answer(compact(result.table), result.total, result.truncated, result.engine)
         if self._memory is not None:
             self._memory.keep(own, answer)
         if self._store is not None:
