@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from semantic.catalog.load import ModelLoader
+from tests.bench.crowd import measure_crowd
 from tests.bench.doors import measure_doors
 from tests.bench.execution import measure_execution
 from tests.bench.loading import SIZES, measure_size, write_model
@@ -53,6 +54,7 @@ PARTS: Final[Mapping[str, Callable[[], Section]]] = {
     "doors": measure_doors,
     "wire": measure_wire,
     "rollups": measure_rollups,
+    "crowd": measure_crowd,
 }
 
 

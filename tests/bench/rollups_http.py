@@ -82,8 +82,8 @@ def _middle(items: list[Pace]) -> Pace:
 
 
 @contextlib.contextmanager
-def run_server(folder: Path) -> Iterator[tuple[int, int]]:
-    """Run `ducat serve` over a project; lend its port and process id."""
+def run_server(folder: Path, **settings: str) -> Iterator[tuple[int, int]]:
+    """Run `ducat serve` over a project, without a cache; lend its port and process id."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("DUCAT_")
     } | {
@@ -93,6 +93,7 @@ def run_server(folder: Path) -> Iterator[tuple[int, int]]:
         "DUCAT_JWT_SECRET": SECRET,
         "DUCAT_CACHE_BYTES": "0",
         "DUCAT_LOG_LEVEL": "warning",
+        **settings,
     }
     log = folder / "server.log"
     with log.open("wb") as stream:
