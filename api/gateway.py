@@ -152,7 +152,9 @@ class Gateway:
         record = asked
         try:
             with self.callers.enter(asker.context.user):
-                answer, record = await self.offload.run(work, gone=asker.gone and asker.gone())
+                answer, record = await self.offload.run(
+                    work, caller=asker.context.user, gone=asker.gone and asker.gone()
+                )
         except asyncio.CancelledError:
             record = replace(asked, code=QueryCancelledError.code)
             raise

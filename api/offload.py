@@ -17,6 +17,7 @@ from contextvars import copy_context
 from typing import Any, Final, TypeVar
 
 from api.errors import BusyError
+from api.fair import FairPlaces
 from semantic.errors import QueryCancelledError, QueryTimeoutError
 from semantic.steps import step
 
@@ -31,7 +32,7 @@ class Offload:
 
     def __init__(self, concurrency: int, deadline_seconds: float) -> None:
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="query")
-        self._slots = asyncio.Semaphore(concurrency)
+        self._slots = FairPlaces(concurrency)
         self._places = concurrency * (1 + WAITING_PER_SLOT)
         self._deadline = deadline_seconds
         self._running: set[threading.Event] = set()
@@ -42,11 +43,12 @@ class Offload:
         self,
         work: Callable[[threading.Event], T],
         *,
+        caller: str = "",
         gone: Awaitable[object] | None = None,
     ) -> T:
         """Run `work(cancelled)` in a thread and return what it returns.
 
-        `gone` completes when the caller goes away; `cancelled` is set then, and at the deadline,
+        Slots are handed out fairly among callers. `gone` completes when the caller goes away; `cancelled` is set then, and at the deadline,
         which counts the time spent waiting for a slot.
 
         Raises:
@@ -55,7 +57,7 @@ class Offload:
             QueryCancelledError: the caller went away.
         """
         cancelled = self._enter()
-        task = asyncio.ensure_future(self._in_slot(work, cancelled))
+        task = asyncio.ensure_future(self._in_slot(work, cancelled, caller))
         task.add_done_callback(lambda _: self._leave(cancelled))
         watch = asyncio.ensure_future(gone) if gone is not None else None
         awaited = {task} if watch is None else {task, watch}
@@ -83,13 +85,13 @@ class Offload:
                     await watch
 
     @contextmanager
-    def hold(self) -> Iterator[Place]:
-        """Keep a place for work in several steps, which may lie far apart.
+    def hold(self, caller: str = "") -> Iterator[Place]:
+        """Keep a place for work in several steps of a caller, which may lie far apart.
 
         Raises:
             BusyError: as many run and wait already as may.
         """
-        place = Place(self, self._enter())
+        place = Place(self, self._enter(), caller)
         try:
             yield place
         finally:
@@ -137,9 +139,11 @@ class Offload:
                 raise _stopping() from cancelled
             raise
 
-    async def _in_slot(self, work: Callable[[threading.Event], T], cancelled: threading.Event) -> T:
+    async def _in_slot(
+        self, work: Callable[[threading.Event], T], cancelled: threading.Event, caller: str
+    ) -> T:
         with step("queue"):
-            await self._slots.acquire()
+            await self._slots.acquire(caller)
         try:
             if cancelled.is_set():
                 raise QueryCancelledError("the caller went away before the query started")
@@ -149,7 +153,7 @@ class Offload:
                 self._pool, run, work, cancelled
             )
         finally:
-            self._slots.release()
+            self._slots.release(caller)
 
     def _leave(self, cancelled: threading.Event) -> None:
         self._running.discard(cancelled)
@@ -162,10 +166,11 @@ class Place:
     So whoever takes its answer slowly holds no thread. `cancelled` is set when the place is given up.
     """
 
-    __slots__ = ("_offload", "cancelled", "running")
+    __slots__ = ("_caller", "_offload", "cancelled", "running")
 
-    def __init__(self, offload: Offload, cancelled: threading.Event) -> None:
+    def __init__(self, offload: Offload, cancelled: threading.Event, caller: str) -> None:
         self._offload = offload
+        self._caller = caller
         self.cancelled = cancelled
         self.running: asyncio.Future[Any] | None = None
 
@@ -177,7 +182,8 @@ class Place:
             BusyError: the server stops.
         """
         offload = self._offload
-        task = asyncio.ensure_future(offload._in_slot(work, self.cancelled))  # noqa: SLF001
+        slot = offload._in_slot(work, self.cancelled, self._caller)  # noqa: SLF001
+        task = asyncio.ensure_future(slot)
         self.running = task
         try:
             await asyncio.wait({task}, timeout=offload._deadline + GRACE_SECONDS)  # noqa: SLF001

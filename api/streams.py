@@ -125,7 +125,7 @@ class Flow(Generic[T]):
             stack.callback(in_flight.dec)
             try:
                 stack.enter_context(gateway.callers.enter(asker.context.user))
-                place = stack.enter_context(gateway.offload.hold())
+                place = stack.enter_context(gateway.offload.hold(asker.context.user))
             except Exception as refused:
                 failed = fail_record(record, refused)
                 gateway.finish(replace(failed, seconds=time.perf_counter() - started))

@@ -240,7 +240,8 @@ class Statements:
         if statement.kind == "explain":
             return await self._explain(statement, visitor, caller)
         leaf = await self.gateway.offload.run(
-            lambda _: self.answerer.find_question(statement.filled, caller)
+            lambda _: self.answerer.find_question(statement.filled, caller),
+            caller=visitor.context.user,
         )
         if leaf is not None:
             return await self._stream(leaf, leaf.query, visitor, caller)
