@@ -17,7 +17,7 @@ from semantic.catalog.check_cube import find_cube_problems
 from semantic.catalog.link_kinds import link_kinds
 from semantic.catalog.link_members import freeze, link_dimension, link_measure, qualify
 from semantic.catalog.link_policy import link_access_policy
-from semantic.catalog.link_rollups import link_pre_aggregation
+from semantic.catalog.link_rollups import link_pre_aggregation, link_select
 from semantic.catalog.names import humanise
 from semantic.catalog.resolve import CubeNames, Resolver
 from semantic.errors import Problem, Span
@@ -71,6 +71,7 @@ def link_cube(
         item.name: _link_hierarchy(item, resolver)
         for item in _unique(spec.hierarchies, "hierarchy", problems)
     }
+    link_select(spec.refresh_sql, "`refresh_key`", resolver)
     table = check_table(spec.sql_table, problems, dialect) if spec.sql_table else None
     relation = check_relation(spec.sql, problems, dialect) if spec.sql else None
     tables = {*(table or ()), *(relation.tables if relation else ()), *resolver.tables}

@@ -1,10 +1,11 @@
-"""From specs of pre-aggregations to the catalog: their members exist."""
+"""From specs of pre-aggregations to the catalog: their members exist, their SQL is one SELECT."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
+from typing import Literal, cast
 
+from semantic.catalog.calls import OWN, link_call
 from semantic.catalog.catalog import Expression, MemberReference
 from semantic.catalog.link_members import link_time
 from semantic.catalog.pre_aggregation import (
@@ -16,8 +17,10 @@ from semantic.catalog.pre_aggregation import (
 )
 from semantic.catalog.resolve import Resolver, base_of
 from semantic.errors import Problem, suggest
-from semantic.spec.pre_aggregation import PreAggregationSpec
+from semantic.spec.context_references import SourceReference
+from semantic.spec.pre_aggregation import PreAggregationSpec, RollupIndexSpec
 from semantic.spec.reader import Text
+from semantic.spec.relation import check_relation
 
 
 def link_pre_aggregation(spec: PreAggregationSpec, resolver: Resolver) -> PreAggregation:
@@ -40,24 +43,19 @@ def link_pre_aggregation(spec: PreAggregationSpec, resolver: Resolver) -> PreAgg
         if key is None
         else RefreshKey(
             key.every,
-            _range(key.sql),
+            link_select(key.sql, "`refresh_key`", resolver),
             key.timezone,
             key.incremental,
             key.update_window,
             key.immutable,
         ),
-        build_range_start=_range(spec.build_range_start),
-        build_range_end=_range(spec.build_range_end),
+        build_range_start=link_select(spec.build_range_start, "`build_range_start`", resolver),
+        build_range_end=link_select(spec.build_range_end, "`build_range_end`", resolver),
         rollups=tuple(
             name.value if "." in name.value else f"{resolver.cube}.{name.value}"
             for name in spec.rollups
         ),
-        indexes=tuple(
-            RollupIndex(
-                item.name, item.columns, "aggregate" if item.type == "aggregate" else "regular"
-            )
-            for item in spec.indexes
-        ),
+        indexes=tuple(_link_index(item, spec, resolver) for item in spec.indexes),
         union_with_source_data=spec.union_with_source_data,
         allow_non_strict_date_range_match=spec.allow_non_strict_date_range_match,
         scheduled_refresh=spec.scheduled_refresh,
@@ -87,6 +85,53 @@ def _members(names: Iterable[Text], resolver: Resolver, kind: str) -> tuple[Memb
     return tuple(item for item in found if item is not None)
 
 
-def _range(text: Text | None) -> Expression | None:
-    """Return the SELECT of a build range; it reads tables, so it is no snippet of a cube."""
-    return None if text is None else Expression((text.value,), text.span)
+def link_select(text: Text | None, what: str, resolver: Resolver) -> Expression | None:
+    """Return a SELECT as it is written, checked; it reads tables, so it is no snippet of a cube."""
+    if text is None:
+        return None
+    relation = check_relation(text, resolver.problems, resolver.dialect, what)
+    for part in relation.parts if relation is not None else ():
+        if isinstance(part, str) or part.call is None:
+            continue
+        if isinstance(part.call, SourceReference) and part.call.cube in {*OWN, resolver.cube}:
+            continue  # what stands beside a cube may read it
+        link_call(part.call, text, part.offset, resolver, relation=True)  # for what it reports
+    return Expression((text.value,), text.span)
+
+
+def _link_index(item: RollupIndexSpec, spec: PreAggregationSpec, resolver: Resolver) -> RollupIndex:
+    """Return the index. Its columns are members of the rollup, called as Cube's columns are too."""
+    kind: Literal["regular", "aggregate"] = "aggregate" if item.type == "aggregate" else "regular"
+    known: dict[str, None] = {}
+    for text in (*spec.measures, *spec.dimensions, *spec.segments):
+        known |= dict.fromkeys(_list_columns(text.value, resolver.cube))
+    for time in spec.times:
+        names = _list_columns(time.member.value, resolver.cube)
+        known |= dict.fromkeys(names)
+        known |= dict.fromkeys(f"{name}{sign}{time.granularity}" for name in names for sign in "._")
+    for column in item.columns if spec.type == "rollup" else ():
+        name = _bare(column.value)
+        if name not in known:
+            resolver.problems.append(
+                Problem(
+                    "unknown_reference",
+                    f"index `{item.name}` of pre-aggregation `{spec.name}`: "
+                    f"it has no column `{name[:60]}`",
+                    column.span,
+                    suggest(name, known) or "name measures and dimensions of the pre-aggregation",
+                )
+            )
+    return RollupIndex(item.name, tuple(column.value for column in item.columns), kind)
+
+
+def _bare(written: str) -> str:
+    """Return a member's name without braces."""
+    return written.strip().removeprefix("{").removesuffix("}").strip()
+
+
+def _list_columns(written: str, cube: str) -> tuple[str, ...]:
+    """Return what the column of a member may be called."""
+    *path, member = _bare(written).split(".")
+    owner = path[-1] if path and path[-1] not in OWN else cube
+    names = [f"{owner}.{member}", f"{owner}__{member}", member]
+    return tuple([*names, f"CUBE.{member}"] if owner == cube else names)

@@ -312,3 +312,4 @@ class CubeSpec:
     calendar: bool = False
     pre_aggregations: tuple[PreAggregationSpec, ...] = ()
     policies: tuple[AccessPolicySpec, ...] = ()
+    refresh_sql: Text | None = None

@@ -50,7 +50,7 @@ class RollupIndexSpec:
     """One of `indexes`."""
 
     name: str
-    columns: tuple[str, ...]
+    columns: tuple[Text, ...]
     type: str
 
 
@@ -103,6 +103,14 @@ def read_pre_aggregation(reader: MappingReader, name: str) -> PreAggregationSpec
         external=reader.flag("external") is not False,
         span=reader.node.span,
     )
+    timed = bool(spec.times) or reader.given("time_dimension", "time_dimensions")
+    if spec.partition_granularity is not None and not timed:
+        reader.report(
+            "missing_key",
+            f"{reader.what} has `partition_granularity`, no time to make parts of",
+            None,
+            "add `time_dimension` and `granularity`",
+        )
     reader.flag("read_only")
     reader.text("sql_alias")
     reader.finish(_LATER)
@@ -183,6 +191,8 @@ def _read_range(reader: MappingReader, key: str) -> Text | None:
     inner = MappingReader(node, f"`{key}` of {reader.what}", reader.problems)
     sql = inner.sql("sql")
     inner.finish()
+    if not inner.given("sql"):
+        inner.report("missing_key", f"{inner.what} has no `sql`")
     return sql
 
 
@@ -194,7 +204,7 @@ def _read_indexes(reader: MappingReader) -> tuple[RollupIndexSpec, ...]:
         kind = inner.choice("type", {"regular": "regular", "aggregate": "aggregate"}) or "regular"
         inner.finish(("sql",))
         if name is not None and columns:
-            found.append(RollupIndexSpec(name.value, tuple(text.value for text in columns), kind))
+            found.append(RollupIndexSpec(name.value, columns, kind))
         elif not columns:
             inner.report("missing_key", f"{inner.what} has no `columns`")
     return tuple(found)

@@ -50,6 +50,7 @@ def read_cube(node: MappingNode, problems: list[Problem]) -> CubeSpec | None:
     if data_source != "default":
         reader.report("unsupported", f"`data_source: {data_source}` is not supported yet")
     reader.take("extends")  # merged already
+    refresh = read_refresh_key(reader)  # checked; what is served changes by snapshot: no effect
     spec = CubeSpec(
         name=name.value if name else "",
         sql=sql,
@@ -65,9 +66,9 @@ def read_cube(node: MappingNode, problems: list[Problem]) -> CubeSpec | None:
         calendar=bool(reader.flag("calendar")),
         pre_aggregations=_each(reader, "pre_aggregations", read_pre_aggregation, problems),
         policies=read_access_policies(reader),
+        refresh_sql=refresh.sql if refresh is not None else None,
     )
     reader.text("sql_alias")  # names of columns and rollups in Cube: nothing here is called by it
-    read_refresh_key(reader)  # what is served changes by snapshot: the key has no effect
     reader.finish(_CUBE_LATER)
     return spec if name else None
 

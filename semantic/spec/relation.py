@@ -7,13 +7,20 @@ from functools import lru_cache
 from typing import Final
 
 from sqlglot import exp
-from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import SqlglotError
 
 from semantic.errors import Problem
 from semantic.spec.reader import Text
 from semantic.spec.references import LiteralText, Reference, scan_references
-from semantic.spec.sheet import DIALECT, Sheet, may_stand, read_tables, table_name
+from semantic.spec.sheet import (
+    DIALECT,
+    Sheet,
+    describe_error,
+    find_dialect,
+    may_stand,
+    read_tables,
+    table_name,
+)
 
 MAXIMUM_RELATION: Final = 100_000
 _NAME_PARTS: Final = 3  # catalog, schema, table
@@ -45,8 +52,18 @@ class Relation:
     tables: tuple[str, ...]
 
 
-def check_relation(text: Text, problems: list[Problem], dialect: str = DIALECT) -> Relation | None:
-    """Return the SELECT, or None after adding what is wrong with it."""
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """What is wrong with a SELECT; `offset` is in its original text."""
+
+    message: str
+    offset: int = 0
+
+
+def check_relation(
+    text: Text, problems: list[Problem], dialect: str = DIALECT, what: str = "a cube"
+) -> Relation | None:
+    """Return the SELECT of `what`, or None after adding what is wrong with it."""
     pieces = scan_references(text, problems)
     if pieces is None:
         return None
@@ -55,15 +72,16 @@ def check_relation(text: Text, problems: list[Problem], dialect: str = DIALECT) 
             problems.append(
                 Problem(
                     "invalid_reference",
-                    f"`{{{'.'.join(piece.path)}}}` is no relation: the `sql` of a cube stands alone",
+                    f"`{{{'.'.join(piece.path)}}}` is no relation: the `sql` of {what} stands alone",
                     text.node.place(piece.offset),
                     "name the table itself, or another cube's `{cube.sql()}`",
                 )
             )
             return None
     found = _parse_relation(pieces, dialect)
-    if isinstance(found, str):
-        problems.append(Problem("sql_syntax", found, text.node.place(0)))
+    if isinstance(found, _Fault):
+        message = found.message.replace("of a cube", f"of {what}")
+        problems.append(Problem("sql_syntax", message, text.node.place(found.offset)))
         return None
     return found
 
@@ -85,25 +103,25 @@ def _parse_table(text: str, dialect: str) -> str | None:
 @lru_cache(maxsize=16_384)
 def _parse_relation(
     pieces: tuple[LiteralText | Reference, ...], dialect_name: str
-) -> str | Relation:
+) -> _Fault | Relation:
     """Return the text and its tables, or what is wrong."""
     sheet = Sheet(pieces, dialect_name)
     if len(sheet.text) > MAXIMUM_RELATION:
-        return f"`sql` is longer than {MAXIMUM_RELATION:,} characters"
-    dialect = Dialect.get_or_raise(dialect_name)
+        return _Fault(f"`sql` is longer than {MAXIMUM_RELATION:,} characters")
     try:
-        statements = [tree for tree in dialect.parse(sheet.text) if tree is not None]
+        statements = [tree for tree in find_dialect(dialect_name).parse(sheet.text) if tree]
     except SqlglotError as invalid:
-        return f"`sql` is not SQL: {str(invalid).splitlines()[0]}"
+        said, offset = describe_error(sheet, invalid)
+        return _Fault(f"`sql` of a cube is not SQL: {said}", offset)
     except RecursionError:
-        return "`sql` is nested too deeply"
+        return _Fault("`sql` is nested too deeply")
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
-        return "`sql` of a cube is one SELECT"
+        return _Fault("`sql` of a cube is one SELECT")
     tree = statements[0]
     if any(tree.find_all(exp.Placeholder, exp.Parameter, exp.SessionParameter)):
-        return "`sql` of a cube has no bind parameters"
+        return _Fault("`sql` of a cube has no bind parameters")
     if any(tree.find_all(exp.Insert, exp.Update, exp.Delete, exp.Create, exp.Drop, exp.Into)):
-        return "`sql` of a cube only reads"
+        return _Fault("`sql` of a cube only reads")
     standing = {
         start
         for node in tree.find_all(exp.Identifier)
@@ -112,7 +130,8 @@ def _parse_relation(
     }
     for start, (_, reference) in sheet.references.items():
         if start not in standing:
-            return f"`{{{reference.path[0]}}}` stands where no value can stand"
+            message = f"`{{{reference.path[0]}}}` stands where no value can stand"
+            return _Fault(message, reference.offset)
     tables = tuple(name for name in read_tables(tree) if not sheet.is_placeholder(name))
     return Relation(_cut(sheet), tables)
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
+from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.tokenizer_core import Token
 
 from semantic.spec.context_references import SourceReference
@@ -74,6 +75,19 @@ class Sheet:
 def find_dialect(name: str) -> Dialect:
     """Return sqlglot's dialect of that name, made once."""
     return Dialect.get_or_raise(name)
+
+
+def describe_error(sheet: Sheet, invalid: SqlglotError) -> tuple[str, int]:
+    """Return what sqlglot says is wrong with a sheet, and where in the author's text."""
+    detail = invalid.errors[0] if isinstance(invalid, ParseError) and invalid.errors else {}
+    line, column = detail.get("line"), detail.get("col")
+    said = str(detail.get("description") or str(invalid).split("\n", 1)[0])
+    if not isinstance(line, int) or not isinstance(column, int):
+        return said, 0
+    near = str(detail.get("highlight") or "")
+    before = sum(len(text) + 1 for text in sheet.text.split("\n")[: line - 1])
+    offset = sheet.original(max(0, before + column - max(len(near), 1)))
+    return (f"{said} near `{near}`" if near else said), offset
 
 
 def may_stand(node: exp.Identifier, reference: Reference) -> bool:

@@ -32,7 +32,7 @@ from semantic.spec.aggregates import is_aggregate
 from semantic.spec.context_references import ContextCall
 from semantic.spec.reader import Text
 from semantic.spec.references import LiteralText, Reference, scan_references
-from semantic.spec.sheet import DIALECT, Sheet, find_dialect, may_stand, read_tables
+from semantic.spec.sheet import DIALECT, Sheet, describe_error, find_dialect, may_stand, read_tables
 from semantic.spec.survey import Surveyed, survey
 
 MAXIMUM_SNIPPET: Final = 20_000
@@ -217,11 +217,7 @@ def _not_an_expression(sheet: Sheet, invalid: ParseError) -> _Fault:
         statements = find_dialect(sheet.dialect).parse(sheet.text)
     except SqlglotError:
         statements = []
-    detail = invalid.errors[0] if invalid.errors else {}
-    description = str(detail.get("description") or "not SQL")
-    position = _position(sheet.text, detail.get("line"), detail.get("col"))
-    near = str(detail.get("highlight") or "")
-    offset = sheet.original(max(0, position - max(len(near), 1)))
+    said, offset = describe_error(sheet, invalid)
     if statements:
         return _Fault(
             "sql_not_expression",
@@ -229,15 +225,7 @@ def _not_an_expression(sheet: Sheet, invalid: ParseError) -> _Fault:
             offset,
             "put a sub-select in brackets",
         )
-    shown = f" near `{near}`" if near else ""
-    return _Fault("sql_syntax", f"{description}{shown}", offset, None)
-
-
-def _position(text: str, line: object, column: object) -> int:
-    if not isinstance(line, int) or not isinstance(column, int):
-        return 0
-    lines = text.split("\n")
-    return sum(len(before) + 1 for before in lines[: line - 1]) + column
+    return _Fault("sql_syntax", said, offset, None)
 
 
 def _outside_strings(sheet: Sheet) -> str:

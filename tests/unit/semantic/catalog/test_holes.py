@@ -110,6 +110,104 @@ def test_a_label_of_a_case_has_sql() -> None:
     assert ("missing_key", "`label` in `when` of dimension `x` has no `sql`", 11) in found
 
 
+ROLLUP = """
+    pre_aggregations:
+      - name: p
+        measures: [count, y]
+        dimensions: [m]
+        time_dimension: at
+        granularity: day
+        {rollup}
+"""
+
+
+def refuse_rollup(rollup: str) -> list[tuple[str, str, int, int]]:
+    """Return what is wrong with a model that has the rollup: code, message, line, column."""
+    text = MODEL.format(**PLAIN) + ROLLUP.format(rollup=rollup)
+    with pytest.raises(ModelError) as refused:
+        load_catalog_from_text({"model.yml": text})
+    return [
+        (problem.code, problem.message, problem.span.line, problem.span.column)
+        for problem in refused.value.problems
+        if problem.span is not None
+    ]
+
+
+KEYS = ("build_range_start", "build_range_end", "refresh_key")
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(
+    ("sql", "message", "column"),
+    [
+        ("DROP TABLE t", "`sql` of `{key}` is one SELECT", 0),
+        ("SELECT 1; SELECT 2", "`sql` of `{key}` is one SELECT", 0),
+        ("max(at)", "`sql` of `{key}` is one SELECT", 0),
+        ("SELECT ?", "`sql` of `{key}` has no bind parameters", 0),
+        ("SELECT ((1 FROM t", "`sql` of `{key}` is not SQL: Expecting ) near `FROM`", 11),
+        (
+            "SELECT max(at) FROM {CUBE}",
+            "`{CUBE}` is no relation: the `sql` of `{key}` stands alone",
+            20,
+        ),
+        ("SELECT {nope.sql()}", None, 7),
+        ("SELECT 1 FROM {t", "`{t` is not closed", 14),
+    ],
+)
+def test_sql_beside_a_rollup_is_one_select(
+    key: str, sql: str, message: str | None, column: int
+) -> None:
+    found = refuse_rollup(f'{key}: {{sql: "{sql}"}}')
+    assert len(found) == 1
+    _, said, line, at = found[0]
+    assert message is None or said == message.replace("{key}", key)
+    assert (line, at) == (22, len(key) + 18 + column)
+
+
+def test_the_refresh_key_of_a_cube_is_one_select() -> None:
+    text = MODEL.format(**PLAIN) + "    refresh_key: {sql: DELETE FROM t}\n"
+    with pytest.raises(ModelError, match="`sql` of `refresh_key` is one SELECT"):
+        load_catalog_from_text({"model.yml": text})
+
+
+@pytest.mark.parametrize(
+    ("rollup", "code"),
+    [
+        ("build_range_start: {}", "missing_key"),
+        ("indexes: [{name: i, columns: [nope]}]", "unknown_reference"),
+        ("indexes: [{name: i, columns: [m, n]}]", "unknown_reference"),
+        ("indexes: [{name: i, columns: [at_month]}]", "unknown_reference"),
+    ],
+)
+def test_keys_of_a_rollup_fit_it(rollup: str, code: str) -> None:
+    found = refuse_rollup(rollup)
+    assert [(item, line) for item, _, line, _ in found] == [(code, 22)]
+
+
+def test_partitions_need_a_time() -> None:
+    text = MODEL.format(**PLAIN) + (
+        "    pre_aggregations:\n"
+        "      - {name: p, measures: [count], partition_granularity: month}\n"
+    )
+    with pytest.raises(ModelError, match="no time to make parts of"):
+        load_catalog_from_text({"model.yml": text})
+
+
+@pytest.mark.parametrize(
+    "rollup",
+    [
+        "build_range_start: {sql: SELECT min(at) FROM gold.t}",
+        "build_range_end: {sql: 'SELECT max(at) FROM {CUBE.sql()} s'}",
+        "refresh_key: {every: 1 hour, sql: SELECT count(*) FROM gold.t}",
+        "partition_granularity: month",
+        "indexes: [{name: i, columns: [m, a.count, CUBE.y, a__m, at, at_day, a.at.day]}]",
+    ],
+)
+def test_rollups_that_fit_load(rollup: str) -> None:
+    text = MODEL.format(**PLAIN) + ROLLUP.format(rollup=rollup)
+    assert load_catalog_from_text({"model.yml": text}).cubes["a"].pre_aggregations
+
+
 @pytest.mark.parametrize("text", ['"a\\0b"', '"a\\x00b"', '"\\u0000"'])
 @pytest.mark.parametrize("key", ["sql", "title"])
 def test_no_text_has_a_nul(key: str, text: str) -> None:
