@@ -177,7 +177,13 @@ def _read(asked: Asked) -> Iterator[Item]:
 
 
 def is_exact(definition: RollupDefinition, asked: Asked) -> bool:
-    """Whether each group that is asked for is one group of the rollup."""
+    """Whether each group that is asked for is one group of the rollup.
+
+    A total is there without a row, too; a rollup with groups has no group then, and cannot tell what the
+    measure says of nothing (a count 0, a median null).
+    """
+    if not asked.relation.keys and (definition.keys or definition.segments):
+        return False
     names = {key.name for key in asked.relation.keys}
     fixed = {
         (use.dimension.cube, use.dimension.name)
