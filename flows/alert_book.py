@@ -67,6 +67,7 @@ class Message:
     low: float | None = None
     high: float | None = None
     expected: float | None = None
+    style: str | None = None  # the measure's format
     attempts: int = 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from flows.alert_book import Message
+from flows.alert_message import show_value
 
 _WIDTH: Final = 8.0  # inches, at 100 dots each
 _HEIGHT: Final = 3.2
@@ -40,6 +41,7 @@ def draw_chart(message: Message) -> bytes:
         if at is not None:
             axes.plot([moment], [at], color=_ALERT, marker="o")
     axes.xaxis_date()
+    axes.yaxis.set_major_formatter(lambda value, _: show_value(value, message.style))
     # A `$` would begin a formula.
     axes.set_title(message.title.replace("$", r"\$")[:110], fontsize=10, loc="left")
     axes.grid(visible=True, color="#dddddd", linewidth=0.5)

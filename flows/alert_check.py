@@ -256,4 +256,5 @@ def compose(
         low=verdict.low,
         high=verdict.high,
         expected=verdict.expected,
+        style=alert.format,
     )

@@ -158,8 +158,11 @@ def _judge_anomaly(
     broken = (low is not None and value < low) or (high is not None and value > high)
     bounds = " and ".join(show(bound) for bound in (low, high) if bound is not None)
     word = {"both": "between", "above": "at most", "below": "at least"}[rule.direction]
+    distance = f"{rule.sensitivity:g} spreads of {show(spread)}"
+    if reach > rule.sensitivity * spread:
+        distance = f"{show(reach)} at least, {distance} are less"
     why = (
         f"{show(value)} where {show(expected)} was expected, {word} {bounds} "
-        f"(median of {len(same)} like it, {rule.sensitivity:g} spreads of {show(spread)})"
+        f"(median of {len(same)} like it; {distance})"
     )
     return Verdict(period, "breach" if broken else "ok", why, value, expected, low, high)

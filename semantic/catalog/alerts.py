@@ -151,10 +151,10 @@ def _link(
     return Alert(
         key=f"{cube.name}.{measure.name}.{spec.name}",
         name=spec.name,
-        title=spec.title or f"{known.title}: {spec.name.replace('_', ' ')}",
+        title=spec.title or f"{known.short_title}: {spec.name.replace('_', ' ')}",
         description=spec.description or known.description,
         measure=f"{scope.name}.{name}",
-        measure_title=known.title,
+        measure_title=known.short_title,
         format=known.format,
         time_dimension=time,
         granularity=spec.granularity,
