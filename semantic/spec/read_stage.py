@@ -213,6 +213,11 @@ def _bound(reader: MappingReader, key: str) -> str | None:
     return normalise(value)
 
 
+def _require_sql(reader: MappingReader) -> None:
+    if not reader.given("sql"):
+        reader.report("missing_key", f"{reader.what} has no `sql`")
+
+
 def read_switch(node: MappingNode, outer: MappingReader) -> SwitchSpec | None:
     """Return a `case` that has `switch`."""
     reader = MappingReader(node, f"`case` of {outer.what}", outer.problems)
@@ -232,6 +237,7 @@ def read_switch(node: MappingNode, outer: MappingReader) -> SwitchSpec | None:
             inner = MappingReader(other, f"`else` of {outer.what}", outer.problems)
             otherwise = inner.sql("sql")
             inner.finish()
+            _require_sql(inner)
         else:
             reader.report("wrong_type", "`else` must be a mapping with `sql`", other.span)
     reader.finish()
@@ -268,6 +274,7 @@ def read_mask(reader: MappingReader) -> MaskSpec | None:
             inner = MappingReader(node, f"`mask` of {reader.what}", reader.problems)
             sql = inner.sql("sql")
             inner.finish()
+            _require_sql(inner)
             return MaskSpec(sql, None)
         case ScalarNode():
             value = node.plain()

@@ -104,6 +104,17 @@ def test_a_window_to_date_has_a_built_in_granularity(unit: str) -> None:
     assert [code for code, _, line in found if line == 14] == ["invalid_value"]
 
 
+def test_a_mask_that_is_a_mapping_has_sql() -> None:
+    found = refuse(mask=", mask: {}")
+    assert found == [("missing_key", "`mask` of dimension `m` has no `sql`", 9)]
+
+
+def test_the_else_of_a_switch_has_sql() -> None:
+    case = "case: {switch: m, when: [{value: a, sql: '{count}'}], else: {}}"
+    found = refuse(measure=f"{{name: y, type: number, multi_stage: true, {case}}}")
+    assert ("missing_key", "`else` of measure `y` has no `sql`", 14) in found
+
+
 def test_a_label_of_a_case_has_sql() -> None:
     case = "case: {when: [{sql: 'a', label: {}}], else: {label: z}}"
     found = refuse(dimension=f"{{name: x, type: string, {case}}}")
