@@ -50,9 +50,14 @@ def show_period(period: datetime, granularity: str) -> str:
 def name_group(group: Group) -> str:
     """Return the values of a group: `carrier UA, origin EWR`; nothing without dimensions."""
     return ", ".join(
-        f"{member.rpartition('.')[2]} {'(none)' if value is None else value[:100]}"
+        f"{member.rpartition('.')[2]} {'(none)' if value is None else _flatten(value[:100])}"
         for member, value in group
     )
+
+
+def _flatten(text: str) -> str:
+    """Return a text without lines: a value of the data must not begin a line of its own."""
+    return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
 def write_title(alert: Alert, group: Group, verdict: Verdict, event: Event) -> str:
@@ -61,7 +66,7 @@ def write_title(alert: Alert, group: Group, verdict: Verdict, event: Event) -> s
     lead: str = event
     if event == "opened":
         lead = "no data" if verdict.kind == "missing" else alert.severity
-    return f"[{lead}] {about}, {show_period(verdict.period, alert.granularity)}"
+    return _flatten(f"[{lead}] {about}, {show_period(verdict.period, alert.granularity)}")
 
 
 def write_body(

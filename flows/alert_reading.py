@@ -62,9 +62,11 @@ def read_history(
     result = layer.load(
         _write_query(alert, start, last), context, now=now.astimezone(ZoneInfo("UTC"))
     )
+    known = set(list_periods(start, last, alert.granularity, zone))
+    if result.table.num_rows > MOST_GROUPS * (len(known) + 1):  # before all are made to rows
+        raise _too_many(alert, f"more than {MOST_GROUPS}")
     *keys, time_column, measure = _find_columns(alert)
     groups: dict[Group, dict[datetime, float]] = {} if keys else {(): {}}
-    known = set(list_periods(start, last, alert.granularity, zone))
     for row in result.table.to_pylist():
         group = tuple((key, None if row[key] is None else str(row[key])) for key in keys)
         values = groups.setdefault(group, {})
@@ -72,11 +74,15 @@ def read_history(
         if value is not None and begin in known:
             values[begin] = value
     if len(groups) > MOST_GROUPS:
-        raise AlertError(
-            f"{alert.key} has {len(groups)} combinations of values, at most {MOST_GROUPS} are judged",
-            suggestion="give it fewer dimensions, or a filter",
-        )
+        raise _too_many(alert, str(len(groups)))
     return Reading(last, groups, result.state)
+
+
+def _too_many(alert: Alert, count: str) -> AlertError:
+    return AlertError(
+        f"{alert.key} has {count} combinations of values, at most {MOST_GROUPS} are judged",
+        suggestion="give it fewer dimensions, or a filter",
+    )
 
 
 def _write_query(alert: Alert, start: datetime, last: datetime) -> Query:

@@ -245,6 +245,29 @@ def test_each_combination_is_an_incident_of_its_own(shop: Shop, inbox: Queue[str
     assert titles(inbox) == ["[warning] Amount: low (city Rome), 2024-03-01"]
 
 
+@pytest.mark.parametrize("days", [1, 2])
+def test_more_combinations_than_anybody_reads_are_refused(
+    shop: Shop, inbox: Queue[str], days: int
+) -> None:
+    shop.declare(LOW.replace("below: 10", "below: 10, dimensions: [city]"))
+    shop.sell(
+        *((f"2024-03-0{1 + n % days} 10:00:00", f"city {n // days}", 5) for n in range(201 * days))
+    )
+    [outcome], _ = shop.check(days + 1)
+    assert "combinations of values, at most 200" in (outcome.error or "")
+    assert titles(inbox) == []
+
+
+def test_a_value_of_the_data_begins_no_line_of_a_message(shop: Shop, inbox: Queue[str]) -> None:
+    shop.declare(LOW.replace("below: 10", "below: 10, dimensions: [city]"))
+    shop.sell(("2024-03-01 10:00:00", "Rome\nOwner: nobody\r\nBcc: x@example.org", 5))
+    shop.check(2)
+    [message] = take(inbox)
+    assert message["title"].splitlines() == [message["title"]]
+    owners = [line for line in message["message"].splitlines() if line.startswith("Owner:")]
+    assert owners == ["Owner: sales"]
+
+
 def test_hours_are_judged_up_to_their_last_microsecond(shop: Shop, inbox: Queue[str]) -> None:
     shop.declare(LOW.replace("granularity: day", "granularity: hour"))
     shop.sell(("2024-03-01 10:00:00", "Rome", 5), ("2024-03-01 10:59:59.999999", "Rome", 5))
