@@ -25,6 +25,26 @@ from semantic.spec.source import (
 NAME: Final = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*\Z")
 MAXIMUM_NAME: Final = 128
 
+_INSTEAD: Final = {
+    "values_as_segments": "write a segment for each value",
+    "key": "write the key as a dimension of its own; `primary_key: true` tells rows apart",
+    "field_type": "`type` says it",
+    "case_sensitive": "the engine compares text as it is: write lower({CUBE}.column) as `sql`",
+    "includes": "every built-in granularity is there; in a view, name members below `cubes`",
+    "excludes": "every built-in granularity is there; in a view, name members below `cubes`",
+    "cumulative": "write `rolling_window: {trailing: unbounded}`",
+    "rewrite_queries": "write an `access_policy`",
+    "context_members": "write an `access_policy`",
+    "dialect": "SQL is that of the engine",
+    "dimensions": "name members in `includes` below `cubes`",
+    "measures": "name members in `includes` below `cubes`",
+    "segments": "name members in `includes` below `cubes`",
+    "use_original_sql_pre_aggregations": "declare a `rollup`: it is built from the cube itself",
+    "sql": "name `columns`",
+    "auto_rollup": "declare a `rollup`; `ducat rollups suggest` proposes them",
+}
+"""What to do instead of a key of Cube that is not supported."""
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -223,7 +243,8 @@ class MappingReader:
                 )
             elif not (isinstance(value, ScalarNode) and value.plain() in {False, None}):
                 # Written as false it asks for nothing, so nothing is ignored.
-                self.report("unsupported", f"`{key}` of {self.what} is not supported yet", span)
+                message = f"`{key}` of {self.what} is not supported yet"
+                self.report("unsupported", message, span, _INSTEAD.get(name, "remove it"))
 
     def _named(self, node: MappingNode, key: str) -> Iterator[MappingNode]:
         for name, (place, value) in node.entries.items():

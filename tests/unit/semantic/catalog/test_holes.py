@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from semantic.catalog.catalog import Expression
 from semantic.catalog.load import load_catalog_from_text
 from semantic.errors import ModelError
 
@@ -227,3 +228,48 @@ def test_no_text_has_a_nul(key: str, text: str) -> None:
         dimension=f"{{name: x, type: string, sql: {words['sql']}, title: {words['title']}}}"
     )
     assert found == [("yaml_syntax", "a text has a NUL character", 11)]
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        *(({"granularity": f", {key}: x"}, key) for key in
+          ("key", "values_as_segments", "field_type", "case_sensitive")),
+        *(({"granularity": f", granularities: {{{key}: [day]}}"}, key) for key in
+          ("includes", "excludes")),
+        *(({"measure": f"{{name: y, type: sum, sql: y, {key}: x}}"}, key) for key in
+          ("key", "cumulative")),
+    ],
+)  # fmt: skip
+def test_a_key_that_is_not_answered_says_what_to_write(given: dict[str, str], key: str) -> None:
+    with pytest.raises(ModelError) as refused:
+        load_catalog_from_text({"model.yml": MODEL.format(**(PLAIN | given))})
+    (problem,) = refused.value.problems
+    assert (problem.code, f"`{key}`" in problem.message) == ("unsupported", True)
+    assert problem.span is not None
+    assert len(problem.suggestion or "") > len("remove it")
+
+
+@pytest.mark.parametrize(
+    "city", ["{source.city}", "{CUBE.source.city}", "{source}.city", "{flights.source.city}"]
+)
+@pytest.mark.parametrize("code", ["{source.code}", "{source}.code"])
+def test_a_cube_names_what_is_behind_its_named_join(city: str, code: str) -> None:
+    text = f"""
+cubes:
+  - name: flights
+    sql_table: f
+    joins:
+      - {{name: source, cube: airports, relationship: many_to_one, sql: "{{CUBE}}.o = {code}"}}
+    dimensions:
+      - {{name: id, type: number, sql: id, primary_key: true}}
+      - {{name: city, type: string, sql: "{city}"}}
+  - name: airports
+    sql_table: a
+    dimensions:
+      - {{name: code, type: string, sql: code, primary_key: true}}
+      - {{name: city, type: string, sql: city}}
+"""
+    sql = load_catalog_from_text({"model.yml": text}).cubes["flights"].dimensions["city"].sql
+    assert isinstance(sql, Expression)
+    assert getattr(sql.parts[0], "cube", None) == "flights.source"
