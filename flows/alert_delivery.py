@@ -53,24 +53,28 @@ def deliver(
 ) -> tuple[str, ...]:
     """Send every message, in order; return what was not taken: `receiver: title`.
 
-    The book is written after each message that was. A receiver that fails is not asked again for
-    its later messages in this call: they would come out of order.
+    What waits for a receiver that is no longer named is dropped, and returned as such. The book is
+    written after each message. A receiver that fails is not asked again for its later messages in
+    this call: they would come out of order.
     """
     waiting: list[Message] = list(book.outbox)
     failed: dict[str, str] = {}
+    gone: list[str] = []
     for message in waiting:
         if message.receiver in failed:
             continue
         address = _find_address(audience.addresses, message.receiver)
-        taken = address is not None and send(message, address, waits=waits, sleep=sleep)
         index = book.outbox.index(message)
-        if taken:
+        if address is None:  # said once; kept, it would fail every check to come
+            gone.append(f"{message.receiver}: {message.title} (no such receiver any more: dropped)")
+            del book.outbox[index]
+        elif send(message, address, waits=waits, sleep=sleep):
             del book.outbox[index]
         else:
             failed[message.receiver] = f"{message.receiver}: {message.title}"
             book.outbox[index] = replace(message, attempts=message.attempts + 1)
         write_book(home, book)
-    return tuple(failed.values())
+    return (*gone, *failed.values())
 
 
 def send(

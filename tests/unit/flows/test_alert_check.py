@@ -366,6 +366,20 @@ def test_a_receiver_that_is_down_gets_its_messages_when_it_is_up_again(shop: Sho
     assert read_book(shop.home).outbox == []
 
 
+def test_what_waits_for_a_receiver_that_is_no_longer_named_is_dropped_and_said_once(
+    shop: Shop,
+) -> None:
+    shop.sell_days(d01=50, d02=5)
+    shop.urls = "json://127.0.0.1:1/down"
+    shop.check(3)
+    shop.urls = ""
+    _, undelivered = shop.check(3)
+    assert undelivered == (
+        "#0: [critical] Amount: low, 2024-03-02 (no such receiver any more: dropped)",
+    )
+    assert shop.check(3)[1] == ()
+
+
 def test_named_receivers_hear_what_is_for_them(shop: Shop, inbox: Queue[str]) -> None:
     shop.receivers = json.dumps({"ops": shop.urls})
     shop.urls = ""
