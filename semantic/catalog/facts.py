@@ -32,6 +32,16 @@ class OtherCube:
 
 
 @dataclass(frozen=True, slots=True)
+class MaskSql:
+    """What the SQL of a member's mask reads: cubes by their columns, and members by full names."""
+
+    member: str
+    cubes: frozenset[str]
+    named: tuple[str, ...]
+    span: Span | None
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """`references` holds the members that each member's snippets name, all by full names.
 
@@ -47,6 +57,7 @@ class Facts:
     others: tuple[OtherCube, ...]
     keys: tuple[Dimension, ...]
     kinds: tuple[Measure, ...] = ()
+    masks: tuple[MaskSql, ...] = ()
 
 
 def list_facts(cube: Cube) -> Facts:
@@ -77,6 +88,7 @@ def list_facts(cube: Cube) -> Facts:
         others=tuple(others),
         keys=cube.primary_key,
         kinds=tuple(measure for measure in cube.measures.values() if _is_special(measure)),
+        masks=tuple(_describe_mask(name, sql) for name, sql in _list_masks(cube)),
     )
 
 
@@ -92,11 +104,25 @@ def _list_hidden(cube: Cube) -> Iterator[tuple[str, Expression]]:
         for item in dimension.granularities:
             if item.sql is not None:
                 yield f"{cube.name}.{dimension.name}.{item.name}", item.sql
+    for name, sql in _list_masks(cube):
+        yield f"{cube.name}.{name}", sql
+
+
+def _list_masks(cube: Cube) -> Iterator[tuple[str, Expression]]:
+    """Yield the SQL of masks, with the member's name."""
+    for dimension in cube.dimensions.values():
         if dimension.mask is not None and dimension.mask.sql is not None:
-            yield f"{cube.name}.{dimension.name}", dimension.mask.sql
+            yield dimension.name, dimension.mask.sql
     for measure in cube.measures.values():
         if measure.mask is not None and measure.mask.sql is not None:
-            yield f"{cube.name}.{measure.name}", measure.mask.sql
+            yield measure.name, measure.mask.sql
+
+
+def _describe_mask(member: str, sql: Expression) -> MaskSql:
+    parts = tuple(_flatten(sql))
+    cubes = frozenset(part.cube for part in parts if isinstance(part, ColumnReference))
+    named = [name for part in parts if isinstance(part, MemberReference) for name in _names(part)]
+    return MaskSql(member, cubes, tuple(named), sql.span)
 
 
 def _is_special(measure: Measure) -> bool:

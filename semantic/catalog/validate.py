@@ -179,6 +179,39 @@ def find_cycles(model: Model) -> Iterator[Problem]:
             )
 
 
+def find_wide_masks(model: Model) -> Iterator[Problem]:
+    """The SQL of a mask is about one row of its own cube: no join is made for what is hidden."""
+    for name, facts in model.facts.items():
+        for mask in facts.masks:
+            if mask.cubes - {name} or _reads_more(model, name, mask.named):
+                yield Problem(
+                    "invalid_reference",
+                    f"the mask of {name}.{mask.member} reads more than the rows of {name}",
+                    mask.span,
+                    "let it read columns of its own cube, as {CUBE}.column",
+                )
+
+
+def _reads_more(model: Model, cube: str, named: tuple[str, ...]) -> bool:
+    """Whether members, or what their SQL names, are of other cubes or computed from groups."""
+    facts, known = model.facts[cube], model.cubes[cube]
+    wide = {other.member for other in facts.others}
+    left, seen = list(named), set[str]()
+    while left:
+        full = left.pop()
+        if full in seen:
+            continue
+        seen.add(full)
+        owner, member, *_ = full.split(".")
+        item = known.dimensions.get(member)
+        if owner != cube or member in wide:
+            return True
+        if item is not None and (item.sub_query or item.multi_stage is not None):
+            return True
+        left.extend(facts.references.get(full, ()))
+    return False
+
+
 def _in_base(model: Model, member: str) -> str:
     """Return a role's member as its cube's: what refers to itself does so in every role."""
     cube, _, name = member.rpartition(".")
@@ -266,6 +299,7 @@ RULES: Final[tuple[Rule, ...]] = (
     find_geo_keys,
     find_unreachable_references,
     find_cycles,
+    find_wide_masks,
     find_relation_cycles,
     find_unknown_rollups,
     find_bad_kinds,

@@ -273,3 +273,45 @@ cubes:
     sql = load_catalog_from_text({"model.yml": text}).cubes["flights"].dimensions["city"].sql
     assert isinstance(sql, Expression)
     assert getattr(sql.parts[0], "cube", None) == "flights.source"
+
+
+JOINED = """
+cubes:
+  - name: a
+    sql_table: t
+    joins: [{{name: b, relationship: many_to_one, sql: "{{CUBE}}.b_id = {{b}}.id"}}]
+    dimensions:
+      - {{name: id, type: number, sql: id, primary_key: true}}
+      - {{name: far, type: string, sql: "{{b.city}}"}}
+      - {{name: farther, type: string, sql: "{{far}}"}}
+      - {{name: total, type: number, sql: "{{b.count}}", sub_query: true}}
+      - {{name: near, type: string, sql: "{{CUBE}}.city"}}
+      - {{name: m, type: string, sql: m, mask: {{sql: "{mask}"}}}}
+    measures: [{{name: count, type: count}}]
+  - name: b
+    sql_table: u
+    dimensions:
+      - {{name: id, type: number, sql: id, primary_key: true}}
+      - {{name: city, type: string, sql: city}}
+    measures: [{{name: count, type: count}}]
+"""
+
+
+@pytest.mark.parametrize(
+    "mask", ["{b.city}", "{b}.city", "{CUBE.b.city}", "left({far}, 1)", "{farther}", "{total}"]
+)
+def test_a_mask_reads_no_more_than_its_own_rows(mask: str) -> None:
+    with pytest.raises(ModelError) as refused:
+        load_catalog_from_text({"model.yml": JOINED.format(mask=mask)})
+    (problem,) = refused.value.problems
+    assert (problem.code, problem.message) == (
+        "invalid_reference",
+        "the mask of a.m reads more than the rows of a",
+    )
+    assert problem.span is not None
+    assert problem.span.line == 12
+
+
+@pytest.mark.parametrize("mask", ["{near}", "{CUBE}.x", "upper(city)", "'***'"])
+def test_a_mask_may_read_its_own_rows(mask: str) -> None:
+    assert load_catalog_from_text({"model.yml": JOINED.format(mask=mask)}).cubes
