@@ -53,7 +53,7 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fault:
+class _Refusal:
     """What is wrong with a SELECT; `offset` is in its original text."""
 
     message: str
@@ -79,7 +79,7 @@ def check_relation(
             )
             return None
     found = _parse_relation(pieces, dialect)
-    if isinstance(found, _Fault):
+    if isinstance(found, _Refusal):
         message = found.message.replace("of a cube", f"of {what}")
         problems.append(Problem("sql_syntax", message, text.node.place(found.offset)))
         return None
@@ -103,25 +103,25 @@ def _parse_table(text: str, dialect: str) -> str | None:
 @lru_cache(maxsize=16_384)
 def _parse_relation(
     pieces: tuple[LiteralText | Reference, ...], dialect_name: str
-) -> _Fault | Relation:
+) -> _Refusal | Relation:
     """Return the text and its tables, or what is wrong."""
     sheet = Sheet(pieces, dialect_name)
     if len(sheet.text) > MAXIMUM_RELATION:
-        return _Fault(f"`sql` is longer than {MAXIMUM_RELATION:,} characters")
+        return _Refusal(f"`sql` is longer than {MAXIMUM_RELATION:,} characters")
     try:
         statements = [tree for tree in find_dialect(dialect_name).parse(sheet.text) if tree]
     except SqlglotError as invalid:
         said, offset = describe_error(sheet, invalid)
-        return _Fault(f"`sql` of a cube is not SQL: {said}", offset)
+        return _Refusal(f"`sql` of a cube is not SQL: {said}", offset)
     except RecursionError:
-        return _Fault("`sql` is nested too deeply")
+        return _Refusal("`sql` is nested too deeply")
     if len(statements) != 1 or not isinstance(statements[0], exp.Query):
-        return _Fault("`sql` of a cube is one SELECT")
+        return _Refusal("`sql` of a cube is one SELECT")
     tree = statements[0]
     if any(tree.find_all(exp.Placeholder, exp.Parameter, exp.SessionParameter)):
-        return _Fault("`sql` of a cube has no bind parameters")
+        return _Refusal("`sql` of a cube has no bind parameters")
     if any(tree.find_all(exp.Insert, exp.Update, exp.Delete, exp.Create, exp.Drop, exp.Into)):
-        return _Fault("`sql` of a cube only reads")
+        return _Refusal("`sql` of a cube only reads")
     standing = {
         start
         for node in tree.find_all(exp.Identifier)
@@ -131,7 +131,7 @@ def _parse_relation(
     for start, (_, reference) in sheet.references.items():
         if start not in standing:
             message = f"`{{{reference.path[0]}}}` stands where no value can stand"
-            return _Fault(message, reference.offset)
+            return _Refusal(message, reference.offset)
     tables = tuple(name for name in read_tables(tree) if not sheet.is_placeholder(name))
     return Relation(_cut(sheet), tables)
 
