@@ -42,7 +42,7 @@ _ESCAPES: Final = str.maketrans(
 class ClickHouseEngine:
     """Runs queries, one after the other. Safe to use from several threads."""
 
-    def __init__(self, address: str, *, timeout_seconds: float) -> None:
+    def __init__(self, address: str, *, timeout_seconds: float, filling: bool = False) -> None:
         try:
             import chdb  # noqa: PLC0415 -- half a gigabyte, for those who ask for it
         except ImportError as missing:
@@ -56,14 +56,24 @@ class ClickHouseEngine:
         for name, value in SETTINGS.items():
             self._connection.query(f"SET {name} = '{value}'")
         self._connection.query(f"SET max_execution_time = {max(timeout_seconds, 0.001)}")
+        if not filling:
+            self.forbid_writes()
 
     @property
     def dialect(self) -> Dialect:
         """ClickHouse's."""
         return CLICKHOUSE
 
+    def forbid_writes(self) -> None:
+        """Let no statement change tables, from now on; SQL cannot undo it.
+
+        Files and URLs stay open to `file(...)` and `url(...)`, which the model's SQL may say.
+        """
+        with self._lock:
+            self._connection.query("SET readonly = 2")
+
     def run(self, statements: str) -> None:
-        """Run statements that return nothing, one after the other; for what fills tables."""
+        """Run statements that return nothing, one after the other; while `filling`."""
         for statement in filter(str.strip, statements.split(";\n")):
             with self._lock:
                 self._connection.query(statement)

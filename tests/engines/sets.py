@@ -41,10 +41,11 @@ class Sets:
             case "clickhouse":
                 database = folder / "database"
                 engine = clickhouse = ClickHouseEngine(
-                    f"chdb://{database}", timeout_seconds=SECONDS
+                    f"chdb://{database}", timeout_seconds=SECONDS, filling=True
                 )
                 self._stack.callback(engine.close)
                 fill_clickhouse(clickhouse, tables)
+                clickhouse.forbid_writes()
             case "spark":
                 engine = spark = SparkEngine("spark://local", timeout_seconds=SECONDS)
                 self._stack.callback(engine.close)
