@@ -200,11 +200,14 @@ FILTER_SELECT_ROW_LIMIT = 5_000
 SUPERSET_WEBSERVER_TIMEOUT = 60
 
 _REDIS = os.environ.get("REDIS_URL")
+_PATIENCE = {"socket_connect_timeout": 0.5, "socket_timeout": 1.0}
 if _REDIS:
 
     def _cache(prefix: str, seconds: int) -> dict[str, object]:
         return {
-            "CACHE_TYPE": "RedisCache",
+            # A Redis that is gone costs what is kept, and no page.
+            "CACHE_TYPE": "ducat_superset.steady_cache.SteadyRedisCache",
+            "CACHE_OPTIONS": _PATIENCE,
             "CACHE_REDIS_URL": _REDIS,
             "CACHE_KEY_PREFIX": f"superset_{prefix}_",
             "CACHE_DEFAULT_TIMEOUT": seconds,
@@ -216,6 +219,8 @@ if _REDIS:
     FILTER_STATE_CACHE_CONFIG = _cache("filter", 86_400)
     EXPLORE_FORM_DATA_CACHE_CONFIG = _cache("explore", 86_400)
     RATELIMIT_STORAGE_URI = _REDIS
+    RATELIMIT_STORAGE_OPTIONS = _PATIENCE
+    RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True  # each worker counts for itself meanwhile
 else:
     # Without a shared cache nothing is cached: workers must not disagree about a number.
     CACHE_CONFIG = {"CACHE_TYPE": "NullCache"}

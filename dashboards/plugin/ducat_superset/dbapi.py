@@ -140,10 +140,14 @@ class Connection:
             except ConnectionRefusedError as refused:
                 if attempt == RETRIES:
                     raise OperationalError(
-                        f"Ducat does not answer at {self._host}:{self._port}"
+                        f"The metrics server does not answer at {self._host}:{self._port}. "
+                        "It may be restarting: refresh in a minute"
                     ) from refused
             except (OSError, http.client.HTTPException) as failed:
-                raise OperationalError(f"Ducat at {self._host}:{self._port}: {failed}") from failed
+                raise OperationalError(
+                    f"The metrics server at {self._host}:{self._port} broke off: {failed}. "
+                    "Refresh in a minute"
+                ) from failed
             else:
                 if status != UNAVAILABLE or attempt == RETRIES:
                     return _read(status, content)
