@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,23 +37,32 @@ def check(project: Path | None, as_json: bool) -> None:
 
 
 @dashboards.command()
+@click.argument("views", nargs=-1)
+@click.option("--owner", default="Ducat", show_default=True, help="Who answers for the charts.")
+@click.option("--force", is_flag=True, help="Overwrite charts and dashboards that were edited.")
 @click.option("--json", "as_json", is_flag=True, help="Print the files written as JSON.")
 @click.pass_obj
-def generate(project: Path | None, as_json: bool) -> None:
-    """Write the datasets from the model: a new measure appears, a removed one disappears."""
+def generate(
+    project: Path | None, views: tuple[str, ...], owner: str, force: bool, as_json: bool
+) -> None:
+    """Write the datasets from the model: a new measure appears, a removed one disappears.
+
+    With VIEWS also a first dashboard for each: headlines, trends, breakdowns, a table. Its files are yours
+    then: one that was edited is kept, and the command says so.
+    """
     from dashboards.assets import write_yaml  # noqa: PLC0415
     from dashboards.generate import generate_datasets  # noqa: PLC0415
+    from dashboards.starter import generate_starter  # noqa: PLC0415
 
     root, catalog = _model(project)
+    first: dict[str, str] = {}
+    for view in views:
+        starter = generate_starter(catalog, view, owner=owner)
+        first |= {name: write_yaml(content) for name, content in starter.items()}
+    _refuse_edited(root, first, force=force)
     made = generate_datasets(catalog)
-    written = []
-    for name, content in made.items():
-        path = root / name
-        text = write_yaml(content)
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            written.append(name)
+    datasets = {name: write_yaml(content) for name, content in made.items()}
+    written = _write_changed(root, datasets | first)
     folder = root / "datasets"
     stale = [
         path for path in folder.rglob("*.yaml") if path.relative_to(root).as_posix() not in made
@@ -139,6 +149,38 @@ def pull(project: Path | None, as_json: bool) -> None:
         _print_json({"written": list(files)})
     else:
         click.echo("\n".join(f"wrote {name}" for name in files) or "nothing was changed")
+
+
+def _write_changed(root: Path, texts: Mapping[str, str]) -> list[str]:
+    """Write the files that say something else, and return their names."""
+    written = []
+    for name, text in texts.items():
+        path = root / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            written.append(name)
+    return written
+
+
+def _refuse_edited(root: Path, first: Mapping[str, str], *, force: bool) -> None:
+    """Write nothing when a file of a first dashboard is there already, and says something else.
+
+    Raises:
+        EditedAssetError: there is one, and nobody forces it.
+    """
+    from dashboards.errors import EditedAssetError  # noqa: PLC0415
+
+    edited = [
+        name
+        for name, text in first.items()
+        if (root / name).is_file() and (root / name).read_text(encoding="utf-8") != text
+    ]
+    if edited and not force:
+        raise EditedAssetError(
+            f"{edited[0]} was edited" + (f", and {len(edited) - 1} more" * (len(edited) > 1)),
+            suggestion="`--force` writes it anew and loses what was edited",
+        )
 
 
 def _model(project: Path | None) -> tuple[Path, Catalog]:

@@ -25,6 +25,12 @@ class SupersetMissingError(DucatError):
     code = "superset_missing"
 
 
+class EditedAssetError(DucatError):
+    """A file that would be written was edited by somebody."""
+
+    code = "edited_asset"
+
+
 class InvalidAssetsError(DucatError):
     """The assets in git do not agree with the model; `problems` lists everything at once."""
 

@@ -36,6 +36,7 @@ class Platform:
     url: str
     starting: dict[str, Callable[[], Process]]
     running: dict[str, Process] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
 
     def kill(self, name: str) -> None:
         """Kill a part with all that it started, as a machine that loses power does."""
@@ -108,6 +109,7 @@ def platform(
             "DUCAT_SUPERSET_SOURCE_URL": urls["ducat"],
             "DUCAT_SUPERSET_SOURCE_TOKEN": make_token(SECRET, user="superset"),
         }
+        made.variables = variables
         outcome = _ducat(variables, "dashboards", "publish", "--json")
         assert outcome.returncode == 0, outcome.stderr
         with SupersetClient(made.url) as client:
