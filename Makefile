@@ -90,6 +90,10 @@ CLIENTS ?=
 clients: packages .venv/.ready ## Run real clients against a server on real flights, a line for each (CLIENTS=part of a name)
 	@$(BIN)/python -m tests.clients $(CLIENTS)
 
+.PHONY: superset-check
+superset-check: packages setup ## Run all that is promised of Superset against a real one, a line for each
+	@$(BIN)/python -m tests.e2e.superset
+
 N ?= 20000
 .PHONY: soundness
 soundness: .venv/.ready ## Compare N random queries with an evaluator that shares no code with the planner
