@@ -124,6 +124,18 @@ def test_the_addresses_of_the_sources_are_passed_on(env_file: Path, tmp_path: Pa
     assert {name: given[name] for name in names} == {name: f"http://{name}/" for name in names}
 
 
+def test_the_settings_of_superset_are_passed_on(env_file: Path, tmp_path: Path) -> None:
+    config = (ROOT / "dashboards/superset_config.py").read_text()
+    names = set(
+        re.findall(r"\bSUPERSET_(?:OIDC_[A-Z_]+|HTTPS|EMBED_ORIGINS|LOCAL_USERS)\b", config)
+    )
+    assert len(names) == 10
+    filled = tmp_path / ".env"
+    filled.write_text(env_file.read_text() + "".join(f"{name}=its-value\n" for name in names))
+    given = yaml.safe_load(_compose(filled).stdout)["services"]["superset"]["environment"]
+    assert {name: given[name] for name in names} == dict.fromkeys(names, "its-value")
+
+
 def test_every_long_running_service_has_a_health_check_and_limits(
     document: dict[str, Any],
 ) -> None:
