@@ -101,7 +101,7 @@ def test_answers_are_cached_only_where_all_workers_share_the_cache() -> None:
     asked = "c['DATA_CACHE_CONFIG']['CACHE_TYPE'], c['FEATURE_FLAGS']['CACHE_IMPERSONATION']"
     assert _load(BASE, asked).stdout.split() == ["NullCache", "True"]
     shared = _load(BASE | {"REDIS_URL": "redis://127.0.0.1/0"}, asked)
-    assert shared.stdout.split() == ["RedisCache", "True"]
+    assert shared.stdout.split() == ["ducat_superset.steady_cache.SteadyRedisCache", "True"]
 
 
 def test_a_guest_token_is_signed_with_another_key_than_a_session() -> None:
