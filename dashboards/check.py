@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from dashboards.assets import Asset, Assets
-from dashboards.generate import generate_datasets
+from dashboards.generate import ADDITIVE, generate_datasets
 from semantic.catalog.catalog import Catalog, View
 from semantic.errors import Problem, suggest
 
@@ -56,6 +56,10 @@ _COMPUTED: Final[Mapping[str, frozenset[Any]]] = {
     "colSubTotals": frozenset({None, False}),
     "aggregation": frozenset({None, "raw", "LAST_VALUE"}),
 }
+_PLAIN: Final = frozenset({None, "", "values"})  # the numbers of both times, as they were asked
+_STACKED: Final = frozenset({"Stack", "Stream", "Expand", True})
+_WHOLES: Final = frozenset({"pie", "treemap_v2", "sunburst_v2", "partition", "funnel"})
+_PLACES: Final = ("spatial", "start_spatial", "end_spatial")
 
 
 def check_assets(assets: Assets, catalog: Catalog) -> tuple[Problem, ...]:
@@ -68,7 +72,7 @@ def check_assets(assets: Assets, catalog: Catalog) -> tuple[Problem, ...]:
     problems.extend(_check_databases(assets))
     problems.extend(_check_datasets(assets, catalog))
     for chart in assets.of("charts"):
-        problems.extend(_check_chart(chart, views))
+        problems.extend(_check_chart(chart, views, catalog))
     for dashboard in assets.of("dashboards"):
         problems.extend(_check_dashboard(dashboard, assets, views))
     return tuple(problems)
@@ -138,7 +142,21 @@ def _difference(kept: Mapping[str, Any], made: Mapping[str, Any]) -> str:
     return "the dataset " + ("; ".join(words) if words else "is not what the model gives")
 
 
-def _check_chart(chart: Asset, views: Mapping[str, View | None]) -> Iterator[Problem]:
+def _additive(catalog: Catalog, view: View) -> frozenset[str]:
+    """Return the measures of which groups may be added: no row counts in two of them."""
+    return frozenset(
+        member.name
+        for member in view.members.values()
+        if member.kind == "measure"
+        if (measure := catalog.cubes[member.cube].measures[member.member]).type in ADDITIVE
+        and measure.rolling_window is None
+        and measure.non_additive is None
+    )
+
+
+def _check_chart(
+    chart: Asset, views: Mapping[str, View | None], catalog: Catalog
+) -> Iterator[Problem]:
     owner = chart.content.get("certified_by")
     who = f"chart {chart.title!r} ({f'owner {owner}' if owner else 'no owner'})"
     if not owner:
@@ -154,14 +172,16 @@ def _check_chart(chart: Asset, views: Mapping[str, View | None]) -> Iterator[Pro
             chart.place("dataset_uuid"),
         )
         return
-    for code, words, word, hint in _chart_findings(params, view):
+    for code, words, word, hint in _chart_findings(params, view, _additive(catalog, view)):
         yield Problem(code, f"{who} {words}", chart.place(word), hint)
 
 
 _Finding = tuple[str, str, str, str | None]
 
 
-def _chart_findings(params: Mapping[str, Any], view: View) -> Iterator[_Finding]:
+def _chart_findings(
+    params: Mapping[str, Any], view: View, additive: frozenset[str]
+) -> Iterator[_Finding]:
     """Yield (code, words, word to look for, hint) of what the chart may not ask."""
     for key in _MEASURES:
         for item in _listed(params.get(key)):
@@ -176,14 +196,60 @@ def _chart_findings(params: Mapping[str, Any], view: View) -> Iterator[_Finding]
                 continue
             kind = "measure" if item.get("clause") == "HAVING" else "dimension"
             yield from _member(item.get("subject"), view, kind, key)
+    yield from _map_findings(params, view)
+    yield from _computed_findings(params)
+    yield from _part_findings(params, additive)
+
+
+def _computed_findings(params: Mapping[str, Any]) -> Iterator[_Finding]:
+    """Yield what Superset would compute out of governed numbers."""
     for key, allowed in _COMPUTED.items():
         if key in params and params[key] not in allowed:
-            yield (
-                "computed_in_superset",
-                f"has {key}: {params[key]!r}, a number that Superset computes itself",
-                key,
-                "define it as a measure in the model",
-            )
+            yield _computed(key, params[key])
+    if _listed(params.get("percent_metrics")):
+        yield _computed("percent_metrics", params["percent_metrics"])
+    if _listed(params.get("time_compare")) and params.get("comparison_type") not in _PLAIN:
+        yield _computed("comparison_type", params["comparison_type"])
+
+
+def _computed(key: str, value: Any) -> _Finding:
+    return (
+        "computed_in_superset",
+        f"has {key}: {value!r}, a number that Superset computes itself",
+        key,
+        "define it as a measure in the model",
+    )
+
+
+def _map_findings(params: Mapping[str, Any], view: View) -> Iterator[_Finding]:
+    """Yield what a map (deck.gl) names that there is not: places, sizes, colours."""
+    for key in _PLACES:
+        place = params.get(key)
+        for name in ("latCol", "lonCol", "lonlatCol", "geohashCol"):
+            if isinstance(place, dict) and place.get(name):
+                yield from _member(place[name], view, "dimension", key)
+    sized = params.get("point_radius_fixed")
+    if isinstance(sized, dict) and sized.get("type") == "metric":
+        yield from _member(sized.get("value"), view, "measure", "point_radius_fixed")
+    if str(params.get("viz_type", "")).startswith("deck_"):
+        for item in _listed(params.get("dimension")):
+            yield from _member(item, view, "dimension", "dimension")
+
+
+def _part_findings(params: Mapping[str, Any], additive: frozenset[str]) -> Iterator[_Finding]:
+    """Yield measures whose parts do not add up, where the picture says that they do."""
+    kind = str(params.get("viz_type", ""))
+    if kind not in _WHOLES and params.get("stack") not in _STACKED:
+        return
+    for key in ("metric", "metrics"):
+        for item in _listed(params.get(key)):
+            if isinstance(item, str) and item not in additive:
+                yield (
+                    "not_additive",
+                    f"shows {item!r} as parts of a whole, and its parts do not add up",
+                    item,
+                    "draw bars or lines beside each other",
+                )
 
 
 def _member(item: Any, view: View, kind: str, key: str) -> Iterator[_Finding]:
@@ -222,7 +288,7 @@ def _check_dashboard(
                 continue
             view = views.get(str(target.get("datasetUuid")))
             found = view.members.get(column) if view else None
-            if found is None or found.kind != "dimension":
+            if found is None or found.kind != "dimension" or not found.public:
                 yield Problem(
                     "unknown_member",
                     f"{who} filters by {column!r}, which its dataset does not have",

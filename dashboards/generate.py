@@ -24,6 +24,8 @@ _COLUMN_TYPES: Final[Mapping[str, str]] = {
     "boolean": "BOOLEAN",
     "time": "TIMESTAMP",
 }
+ADDITIVE: Final = frozenset({"count", "sum"})
+"""Types of measures whose value of a whole is the sum of its parts."""
 _WHOLE: Final = frozenset({"count", "count_distinct", "count_distinct_approx", "sum"})
 _NAMED: Final = re.compile(r"(number|percent|currency|abbr|accounting)(?:_([0-6]))?")
 _SYMBOLS: Final[Mapping[str, str]] = {"USD": "$"}

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dashboards.assets import asset_uuid
-from dashboards.generate import VERSION, measure_format
+from dashboards.generate import ADDITIVE, VERSION, measure_format
 from semantic.catalog.catalog import Catalog, Measure, View, ViewMember
 from semantic.errors import UnknownMemberError, suggest
 
@@ -27,7 +27,6 @@ TRENDS: Final = 2
 BREAKDOWNS: Final = 4
 COLUMNS: Final = 6
 SELECTS: Final = 4
-_ADDITIVE: Final = frozenset({"count", "sum"})
 _NO_NUMBER: Final = frozenset({"string", "time", "boolean"})
 _WIDTH: Final = 12
 
@@ -186,7 +185,7 @@ def _breakdown(text: ViewMember, of: tuple[ViewMember, Measure]) -> _Chart:
             "show_legend": False,
             "show_value": True,
             "stack": None,
-            "sort_series_type": "sum" if measure.type in _ADDITIVE else "name",
+            "sort_series_type": "sum" if measure.type in ADDITIVE else "name",
             "x_axis_sort": member.name,
             "x_axis_sort_asc": True,
         },

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -154,3 +156,47 @@ def test_a_view_without_dataset_and_a_dataset_without_view_are_found(
     file.rename(file.with_name("weather.yaml"))
     found = {problem.code for problem in check_assets(read_assets(copied), catalog)}
     assert found == {"unknown_view", "stale_dataset"}
+
+
+def change(assets: Assets, name: str, params: dict[str, Any]) -> Assets:
+    """Return the assets with other params of one chart."""
+    files = []
+    for asset in assets.files:
+        if asset.path == f"charts/{name}.yaml":
+            content = dict(asset.content) | {"params": {**asset.content["params"], **params}}
+            asset = replace(asset, content=content)  # noqa: PLW2901
+        files.append(asset)
+    return replace(assets, files=tuple(files))
+
+
+MAP = {
+    "viz_type": "deck_scatter",
+    "spatial": {"type": "latlong", "latCol": "no_lat", "lonCol": "no_lon"},
+    "point_radius_fixed": {"type": "metric", "value": "no_measure"},
+    "dimension": "no_colour",
+}
+
+
+@pytest.mark.parametrize(
+    ("params", "codes"),
+    [
+        ({"percent_metrics": ["count"]}, ["computed_in_superset"]),
+        (
+            {"time_compare": ["1 week ago"], "comparison_type": "percentage"},
+            ["computed_in_superset"],
+        ),
+        ({"time_compare": ["1 week ago"], "comparison_type": "values"}, []),
+        ({"stack": "Stack", "metrics": ["on_time_rate"]}, ["not_additive"]),
+        ({"stack": "Expand", "metrics": ["count", "carriers_count"]}, ["not_additive"]),
+        ({"stack": "Stack", "metrics": ["count"]}, []),
+        ({"viz_type": "pie", "metric": "p95_arrival_delay", "metrics": []}, ["not_additive"]),
+        ({"viz_type": "pie", "metric": "count", "metrics": []}, []),
+        (MAP, ["unknown_member"] * 4),
+    ],
+)
+def test_numbers_that_superset_makes_and_parts_that_do_not_add_up_are_found(
+    project_assets: Assets, catalog: Catalog, params: dict[str, Any], codes: list[str]
+) -> None:
+    problems = check_assets(change(project_assets, "carriers", params), catalog)
+    assert [problem.code for problem in problems] == codes
+    assert all("owner Flight analytics" in problem.message for problem in problems)
