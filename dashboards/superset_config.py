@@ -221,6 +221,8 @@ if _REDIS:
     RATELIMIT_STORAGE_URI = _REDIS
     RATELIMIT_STORAGE_OPTIONS = _PATIENCE
     RATELIMIT_IN_MEMORY_FALLBACK_ENABLED = True  # each worker counts for itself meanwhile
+    # Of requests that meet a dead Redis at the same moment only the first falls back by itself.
+    RATELIMIT_SWALLOW_ERRORS = True
 else:
     # Without a shared cache nothing is cached: workers must not disagree about a number.
     CACHE_CONFIG = {"CACHE_TYPE": "NullCache"}
